@@ -1,0 +1,48 @@
+# Every target works on all modules of the workspace; "go list -m" names them.
+# CONTRIBUTING.md says what each is for.
+
+GO ?= go
+MODULES = $(shell $(GO) list -m -f '{{.Dir}}')
+
+# How long make fuzz stays with one target, and how often make repeat runs the suite.
+FUZZTIME ?= 10s
+TIMES ?= 20
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+
+.PHONY: test
+test: lint install ## install what is missing, lint, run every test; ends with the number of tests
+	@$(GO) run ./internal/runtests
+
+.PHONY: race
+race: install ## every test under the race detector (needs a C compiler)
+	@CGO_ENABLED=1 $(GO) run ./internal/runtests -race
+
+.PHONY: repeat
+repeat: install ## every test TIMES (20) times over, to find the ones that fail now and then
+	@$(GO) run ./internal/runtests -times $(TIMES)
+
+.PHONY: lint
+lint: ## formatting, vet, staticcheck, tidy modules, file length
+	@GO="$(GO)" sh scripts/lint.sh
+
+.PHONY: bench
+bench: ## Go benchmarks
+	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -run '^$$' -bench . -benchmem ./...); done
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" sh scripts/fuzz.sh
+
+.PHONY: install
+install: ## what the end-to-end tests need beside Go: Node and its packages, Chromium
+	@sh scripts/install.sh
+
+.PHONY: clean
+clean: ## remove what builds and tests left in the tree
+	rm -rf bin internal/e2e/node_modules
+	find . -name node_modules -prune -o \( -name '*.test' -o -name '*.prof' -o -name '*.out' \) -type f -exec rm -f {} +

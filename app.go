@@ -1,0 +1,246 @@
+package perch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perch-go/perch/socketio"
+)
+
+// App is safe for concurrent use. It is a set of gateways and the servers they live on.
+// An app that was made is to be shut down, started or not.
+type App struct {
+	logger   *slog.Logger
+	members  []*member
+	services []*service
+	ports    []*port
+	patience time.Duration // with connection hooks
+	listen   func(network, address string) (net.Listener, error)
+
+	state atomic.Int32
+
+	mu       sync.Mutex
+	servers  []*http.Server // listening; all are closed by Shutdown
+	stopping chan struct{}  // made by the first Shutdown, closed when it is done
+	stopErr  error
+}
+
+// The life of an app, in this order. It accepts clients while running.
+const (
+	made int32 = iota
+	starting
+	running
+	stopped
+)
+
+// New makes an app of its gateways. It finds everything that can be wrong without
+// I/O and returns all of it as one joined error, each part naming the gateway and
+// what to change: see [GatewayError].
+func New(options ...Option) (*App, error) {
+	a := assembly{settings: settings{}}
+	for _, o := range options {
+		o(&a.settings)
+	}
+	if a.settings.logger == nil {
+		a.settings.logger = slog.Default()
+	}
+	a.errs = a.settings.errs
+	a.collect()
+	a.group()
+	if len(a.errs) == 0 {
+		a.build()
+	}
+	if len(a.errs) > 0 {
+		for _, s := range a.services {
+			if s.io != nil {
+				_ = s.io.Shutdown(context.Background()) // nobody is connected
+			}
+		}
+		return nil, errors.Join(a.errs...)
+	}
+	app := &App{
+		logger:   a.settings.logger,
+		members:  a.members,
+		services: a.services,
+		ports:    a.ports,
+		patience: cmp.Or(a.settings.connectTimeout, defaultConnectTimeout),
+		listen:   net.Listen,
+	}
+	for _, s := range app.services {
+		s.app = app
+		s.attach()
+	}
+	return app, nil
+}
+
+// attach brings the gateways of a server into their namespaces, in their order.
+func (s *service) attach() {
+	for _, m := range s.gateways {
+		n := s.namespaces[m.name]
+		if n == nil {
+			n = &namespace{service: s, name: m.name, io: s.io.Of(m.name)}
+			n.prepare()
+			s.namespaces[m.name] = n
+		}
+		m.server.place.Store(n)
+		m.join(n)
+	}
+	// The root namespace exists without a gateway too (N-9), and answers.
+	if s.namespaces["/"] == nil {
+		s.io.Of("/").HandleUnknown(unknown)
+	}
+}
+
+func (n *namespace) prepare() {
+	// Before anyone can see the socket as a member of the namespace.
+	n.io.Use(func(_ context.Context, io *socketio.Socket) error {
+		io.SetOwner(&Socket{io: io})
+		return nil
+	})
+	n.io.HandleUnknown(unknown)
+}
+
+// join registers a gateway's hooks and handlers.
+func (m *member) join(n *namespace) {
+	var hooks socketio.Hooks
+	if g, ok := m.gateway.(OnGatewayConnection); ok {
+		hooks.Connection = func(ctx context.Context, io *socketio.Socket) error {
+			ctx, cancel := context.WithTimeout(ctx, n.service.app.patience)
+			defer cancel()
+			s, _ := socketOf(io)
+			err := m.guarded(func() error { return g.HandleConnection(ctx, s) })
+			return n.service.app.refusal(ctx, m, s, err)
+		}
+	}
+	if g, ok := m.gateway.(OnGatewayDisconnect); ok {
+		hooks.Disconnect = func(ctx context.Context, io *socketio.Socket, reason socketio.Reason) {
+			s, _ := socketOf(io)
+			err := m.guarded(func() error { g.HandleDisconnect(ctx, s, reason); return nil })
+			if err != nil {
+				n.service.app.logHook(ctx, m, s, disconnectHook.method, err)
+			}
+		}
+	}
+	if hooks.Connection != nil || hooks.Disconnect != nil {
+		n.io.Hook(hooks)
+	}
+	for _, r := range m.routes {
+		n.io.Handle(r.event, r.handle)
+	}
+}
+
+// guarded runs a hook; a panic is its error.
+func (m *member) guarded(hook func() error) (err error) {
+	defer recovered(&err)
+	return hook()
+}
+
+// refusal is what a client gets to see of a connection hook's error.
+func (a *App) refusal(ctx context.Context, m *member, s *Socket, err error) error {
+	if err == nil {
+		return nil
+	}
+	shown, known := public(err)
+	if !known || isPanic(err) {
+		a.logHook(ctx, m, s, connectionHook.method, err)
+	}
+	return shown.refusal()
+}
+
+func (a *App) logHook(ctx context.Context, m *member, s *Socket, hook string, err error) {
+	attrs := append([]slog.Attr{
+		slog.String("gateway", m.label),
+		slog.String("hook", hook),
+		slog.String("socket", s.ID()),
+	}, causeAttrs(err)...)
+	a.logger.LogAttrs(ctx, slog.LevelError, "perch: hook failed", attrs...)
+}
+
+// live reports whether sends go anywhere: from AfterInit on.
+func (a *App) live() bool { return a.state.Load() != made }
+
+// Start calls every gateway's AfterInit, in order, and then opens the ports that
+// gateways have of their own. Until it has returned, paths mounted on a server answer
+// 503. When ctx is done no further AfterInit is called. After an error the app is shut
+// down.
+func (a *App) Start(ctx context.Context) error {
+	if !a.state.CompareAndSwap(made, starting) {
+		if a.state.Load() == stopped {
+			return ErrStopped
+		}
+		return ErrStarted
+	}
+	if err := a.start(ctx); err != nil {
+		return errors.Join(err, a.Shutdown(context.WithoutCancel(ctx))) // nobody was let in yet
+	}
+	return nil
+}
+
+func (a *App) start(ctx context.Context) error {
+	for _, m := range a.members {
+		g, ok := m.gateway.(OnGatewayInit)
+		if !ok {
+			continue
+		}
+		if err := m.guarded(func() error { return g.AfterInit(m.server) }); err != nil {
+			if isPanic(err) { // the error goes to the caller, the stack would not
+				a.logHook(ctx, m, detached, initHook.method, err)
+			}
+			return &GatewayError{Gateway: m.label, Err: fmt.Errorf("AfterInit: %w", err)}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	if err := a.openPorts(); err != nil {
+		return err
+	}
+	if !a.state.CompareAndSwap(starting, running) {
+		return ErrStopped
+	}
+	logRoutes(a.logger, a.members)
+	return nil
+}
+
+// Shutdown ends the app: new clients are refused, connected ones are told, handlers
+// and HandleDisconnect are awaited, then the servers and the listeners of ListenAndServe
+// and of the gateways' own ports are closed. When ctx is done first, what is left is
+// cut off and ctx's error is part of the result. Only the first call does all this;
+// others wait for it.
+//
+// A server of the program's own that Mount was given is to be shut down after the app.
+func (a *App) Shutdown(ctx context.Context) error {
+	a.mu.Lock()
+	if a.stopping != nil {
+		done := a.stopping
+		a.mu.Unlock()
+		select {
+		case <-done:
+			return a.stopErr
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	a.stopping = make(chan struct{})
+	a.state.Store(stopped)
+	a.mu.Unlock()
+
+	errs := make([]error, len(a.services))
+	var wg sync.WaitGroup
+	for i, s := range a.services {
+		wg.Go(func() { errs[i] = s.io.Shutdown(ctx) })
+	}
+	wg.Wait()
+	errs = append(errs, a.closeServers(ctx))
+	a.stopErr = errors.Join(errs...)
+	close(a.stopping)
+	return a.stopErr
+}

@@ -1,0 +1,52 @@
+// Package perch is NestJS-style real-time gateways for Go, on a Socket.IO server of
+// its own.
+//
+// A [Gateway] is a plain struct with typed handlers on one namespace. Its Options
+// method says where it is served, its Register method which events it handles; the
+// stock socket.io-client of any language talks to it:
+//
+//	type ChatGateway struct {
+//		perch.Base // Server(): sends to this gateway's namespace
+//	}
+//
+//	func (g *ChatGateway) Options() perch.Options {
+//		return perch.Options{Namespace: "chat"}
+//	}
+//
+//	func (g *ChatGateway) Register(r *perch.Router) {
+//		perch.On(r, "message", g.Message)
+//	}
+//
+//	func (g *ChatGateway) Message(ctx context.Context, m Message) (Receipt, error) {
+//		return Receipt{ID: m.ID}, g.Server().To(m.Room).Emit("message", m)
+//	}
+//
+//	app, err := perch.New(perch.WithGateways(&ChatGateway{}))
+//	if err != nil { … } // everything that can be wrong without I/O, all of it at once
+//	err = app.ListenAndServe(":3000")
+//
+// # Handlers
+//
+// A handler is an ordinary method, func(ctx, In) (Out, error), which a unit test calls
+// directly. [On] infers its types. In is decoded in one pass from the event's
+// argument, its Validate method is called if it has one, and Out becomes the ack the
+// client asked for. [SocketFrom] finds the [Socket] that the event came from; what
+// belongs to a socket is kept on it under a typed [Key]. An error goes to the client
+// too: as it is if it is an [*Error], masked and logged if it is any other.
+//
+// Events of one socket are handled one at a time, in the order they came; events of
+// different sockets at the same time.
+//
+// # Connections
+//
+// A gateway that implements [OnGatewayConnection] is asked before the client is told
+// that it is connected, and may refuse it. [OnGatewayDisconnect] is told when it
+// leaves, [OnGatewayInit] when the app starts. [Auth] decodes what the client sent
+// along with its connection.
+//
+// # The app
+//
+// [New] checks everything that can be checked without I/O. [App.ListenAndServe] is all
+// a program needs; on a server that exists already [App.Mount] adds the app's paths,
+// [App.Start] and [App.Shutdown] bracket its life.
+package perch

@@ -1,0 +1,31 @@
+// Package engineio is an Engine.IO server (protocol 4): sessions over HTTP long-polling and
+// WebSocket, the upgrade from one to the other, heartbeat, limits, CORS and the origin policy.
+//
+// A [Server] is an http.Handler. For every session that opens it calls the function given to [New]
+// and hands what the peer sends to the [Handler] returned:
+//
+//	server, err := engineio.New(engineio.Options{}, func(s *engineio.Session) engineio.Handler {
+//		return &echo{session: s}
+//	})
+//	http.Handle("/engine.io/", server)
+//
+// # How a session reads
+//
+// One goroutine reads a WebSocket connection and holds no buffer while there is nothing to read.
+// What one read brought is handled as a batch: every complete message goes to the Handler, the
+// reader yields once so that whoever handles them can answer, and then each session that was
+// written to gets one write with everything that was queued. What is sent later is written at once.
+// So pipelined traffic costs one system call per batch, and no byte waits for a slow handler.
+//
+// # How a session writes
+//
+// There is no writer goroutine on a healthy connection. Append queues, Flush writes what the kernel
+// takes without waiting; a peer that does not keep up gets a goroutine until its queue is empty, and
+// costs nobody else anything. The queue is bounded, and [Overflow] says what happens at the bound.
+//
+// # Bounds in the other direction
+//
+// The layer above charges each event that waits for its handler and discharges it afterwards. Over
+// the bound the session stops reading, and TCP makes the peer wait; its heartbeat stands still
+// meanwhile.
+package engineio

@@ -1,0 +1,166 @@
+package engineio
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Handshake is the request that opened a session, as one compact block that is parsed when somebody
+// asks: a retained *http.Request costs one to three kilobytes per connection. It is immutable and
+// safe for concurrent use.
+type Handshake struct {
+	block  string // request URI, client address, then "Name: value" lines, separated by \n
+	ctx    context.Context
+	issued int64 // Unix milliseconds
+	secure bool
+}
+
+func newHandshake(r *http.Request, trusted []netip.Prefix) *Handshake {
+	address, secure := clientAddress(r, trusted)
+	var b strings.Builder
+	uri := r.RequestURI
+	if uri == "" {
+		uri = r.URL.RequestURI() // a request that did not come through a server
+	}
+	n := len(uri) + len(address) + 2 + len("Host: ") + len(r.Host)
+	for name, values := range r.Header {
+		for _, v := range values {
+			n += len(name) + len(v) + 3
+		}
+	}
+	b.Grow(n)
+	b.WriteString(uri)
+	b.WriteByte('\n')
+	b.WriteString(address)
+	b.WriteString("\nHost: ")
+	b.WriteString(r.Host)
+	for name, values := range r.Header {
+		for _, v := range values {
+			b.WriteByte('\n')
+			b.WriteString(name)
+			b.WriteString(": ")
+			b.WriteString(v)
+		}
+	}
+	return &Handshake{
+		block:  b.String(),
+		ctx:    context.WithoutCancel(r.Context()),
+		issued: time.Now().UnixMilli(),
+		secure: secure,
+	}
+}
+
+// Header returns the headers of the request, Host among them. The map is the caller's own.
+func (h *Handshake) Header() http.Header {
+	_, rest, _ := strings.Cut(h.block, "\n")
+	_, rest, _ = strings.Cut(rest, "\n")
+	header := make(http.Header)
+	for line := range strings.SplitSeq(rest, "\n") {
+		name, value, _ := strings.Cut(line, ": ")
+		header[name] = append(header[name], value)
+	}
+	return header
+}
+
+// URL returns the request's URL; path and query are set.
+func (h *Handshake) URL() *url.URL {
+	uri, _, _ := strings.Cut(h.block, "\n")
+	u, err := url.ParseRequestURI(uri)
+	if err != nil {
+		return &url.URL{Path: uri} // a CONNECT or OPTIONS form; net/http has let it through
+	}
+	return u
+}
+
+// Query returns the parameters of the URL.
+func (h *Handshake) Query() url.Values { return h.URL().Query() }
+
+// RemoteAddr returns the client's address, "host:port" or a bare IP where a trusted proxy told it
+// (Options.TrustedProxies).
+func (h *Handshake) RemoteAddr() string {
+	_, rest, _ := strings.Cut(h.block, "\n")
+	address, _, _ := strings.Cut(rest, "\n")
+	return address
+}
+
+// Secure reports whether the client came over TLS, to this server or to a trusted proxy.
+func (h *Handshake) Secure() bool { return h.secure }
+
+// CrossDomain reports whether the request had an Origin header, like xdomain of the reference.
+func (h *Handshake) CrossDomain() bool { return strings.Contains(h.block, "\nOrigin: ") }
+
+// Issued returns when the session opened, to the millisecond.
+func (h *Handshake) Issued() time.Time { return time.UnixMilli(h.issued) }
+
+// Context returns a context with the values of the request's context, which is never cancelled:
+// the session outlives the request (engine rule 12).
+func (h *Handshake) Context() context.Context { return h.ctx }
+
+// clientAddress returns where the request came from. Forwarding headers count only as far as each
+// hop that added to them is trusted, read from the nearest one backwards.
+func clientAddress(r *http.Request, trusted []netip.Prefix) (address string, secure bool) {
+	address, secure = r.RemoteAddr, r.TLS != nil
+	if len(trusted) == 0 || !isTrusted(address, trusted) {
+		return address, secure
+	}
+	if p := r.Header.Get("X-Forwarded-Proto"); p != "" {
+		secure = strings.EqualFold(p, "https")
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	if f := r.Header.Values("Forwarded"); len(f) > 0 {
+		hops = forwardedFor(f)
+	}
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop := strings.Trim(strings.TrimSpace(hops[i]), `"`)
+		if parseAddress(hop) == (netip.Addr{}) {
+			break // "unknown", an obfuscated name, or nothing
+		}
+		address = hop
+		if !isTrusted(hop, trusted) {
+			break
+		}
+	}
+	return address, secure
+}
+
+// forwardedFor returns the for= parameters of Forwarded headers (RFC 7239) in order.
+func forwardedFor(headers []string) (hops []string) {
+	for element := range strings.SplitSeq(strings.Join(headers, ","), ",") {
+		for pair := range strings.SplitSeq(element, ";") {
+			if k, v, ok := strings.Cut(strings.TrimSpace(pair), "="); ok && strings.EqualFold(k, "for") {
+				hops = append(hops, v)
+			}
+		}
+	}
+	return hops
+}
+
+func isTrusted(address string, trusted []netip.Prefix) bool {
+	ip := parseAddress(address)
+	if !ip.IsValid() {
+		return false
+	}
+	for _, p := range trusted {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// parseAddress reads an IP with or without port and brackets.
+func parseAddress(s string) netip.Addr {
+	if host, _, err := net.SplitHostPort(s); err == nil {
+		s = host
+	}
+	ip, err := netip.ParseAddr(strings.Trim(s, "[]"))
+	if err != nil {
+		return netip.Addr{}
+	}
+	return ip.Unmap()
+}

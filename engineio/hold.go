@@ -1,0 +1,104 @@
+package engineio
+
+import (
+	"runtime"
+	"sync"
+)
+
+// hold is the dirty list of one reader's batch: sessions that were written to while the batch was
+// being handed over, by whomever. The reader flushes them when it lifts the hold (engine rule 5).
+//
+// A reader's own session needs no list: its holding flag says the same. The list is for broadcasts,
+// and the server shows one hold at a time to everybody, so a sender need not know which batch it is
+// in. While one is shown, the holds of other readers collect nothing, which costs writes, never time.
+type hold struct {
+	mu       sync.Mutex
+	lifted   bool
+	sessions []*Session
+}
+
+var holds = sync.Pool{New: func() any { return new(hold) }}
+
+// add lists a session, unless the hold has been lifted meanwhile. Called with s.mu held.
+func (h *hold) add(s *Session) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.lifted {
+		return false
+	}
+	h.sessions = append(h.sessions, s)
+	return true
+}
+
+// batch is one read's worth of messages on its way through the handler.
+type batch struct {
+	session *Session
+	hold    *hold // what the server shows, if it is ours
+	begun   bool
+}
+
+// begin puts the session under its reader's hold. It is called before the first message is handed
+// over; a read that brings only a pong has no batch.
+func (b *batch) begin() {
+	if b.begun {
+		return
+	}
+	b.begun = true
+	s := b.session
+	s.mu.Lock()
+	s.holding = true
+	if s.awaitingPong && !s.refreshed {
+		s.refreshLocked()
+	}
+	s.mu.Unlock()
+	if s.server.hold.Load() == nil {
+		h := holds.Get().(*hold)
+		h.lifted = false
+		if s.server.hold.CompareAndSwap(nil, h) {
+			b.hold = h
+		} else {
+			holds.Put(h)
+		}
+	}
+}
+
+// end lets the goroutines that the batch has woken run once, then flushes and lifts the hold. How
+// long they run does not matter: the hold belongs to the reader, never to a handler.
+func (b *batch) end() {
+	if !b.begun {
+		return
+	}
+	b.begun = false
+	runtime.Gosched()
+	s := b.session
+	s.mu.Lock()
+	s.holding = false
+	s.flushUnlock()
+	if h := b.hold; h != nil {
+		b.hold = nil
+		s.server.hold.Store(nil)
+		h.lift()
+	}
+}
+
+func (h *hold) lift() {
+	h.mu.Lock()
+	h.lifted = true
+	sessions := h.sessions
+	h.sessions = nil
+	h.mu.Unlock()
+	for _, s := range sessions {
+		s.mu.Lock()
+		s.listed = false
+		if s.holding {
+			s.mu.Unlock() // its own reader does it
+			continue
+		}
+		s.flushUnlock()
+	}
+	clear(sessions)
+	if cap(sessions) <= 64<<10 {
+		h.sessions = sessions[:0]
+	}
+	holds.Put(h)
+}

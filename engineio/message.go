@@ -1,0 +1,91 @@
+package engineio
+
+import (
+	"encoding/base64"
+
+	"github.com/perch-go/perch/internal/wsframe"
+)
+
+// packet types of Engine.IO (spec 3.1), as they stand at the start of a text packet.
+const (
+	packetOpen    = '0'
+	packetClose   = '1'
+	packetPing    = '2'
+	packetPong    = '3'
+	packetMessage = '4'
+	packetUpgrade = '5'
+	packetNoop    = '6'
+	packetBase64  = 'b' // a binary message where only text travels
+	separator     = '\x1e'
+)
+
+// Message is one Engine.IO message or several that leave together, such as a Socket.IO packet and
+// its attachments. It is framed once and shared by any number of sessions: build it with the Append
+// methods, and change it no more after its first Session.Append. The zero value is empty.
+type Message struct {
+	// frames is a sequence of unmasked WebSocket frames, which is what nearly every session
+	// writes as it is. Polling takes it apart again.
+	frames  []byte
+	packets int
+}
+
+// AppendText adds a text message. The payload is copied; it must be valid UTF-8.
+func (m *Message) AppendText(payload []byte) {
+	m.frames = appendText(m.frames, packetMessage, payload)
+	m.packets++
+}
+
+// AppendBinary adds a binary message. The payload is copied.
+func (m *Message) AppendBinary(payload []byte) {
+	m.frames = wsframe.AppendHeader(m.frames, wsframe.Binary, len(payload))
+	m.frames = append(m.frames, payload...)
+	m.packets++
+}
+
+// Len is what the message counts for in the outbound budget, in bytes.
+func (m *Message) Len() int { return len(m.frames) }
+
+func appendText(dst []byte, packetType byte, payload []byte) []byte {
+	dst = wsframe.AppendHeader(dst, wsframe.Text, 1+len(payload))
+	dst = append(dst, packetType)
+	return append(dst, payload...)
+}
+
+// appendPayload appends a sequence of frames as the packets of a polling body.
+func appendPayload(dst, frames []byte) []byte {
+	for len(frames) > 0 {
+		var op wsframe.Op
+		var packet []byte
+		op, packet, frames = wsframe.Cut(frames)
+		if op != wsframe.Text && op != wsframe.Binary {
+			continue // a close frame has no meaning here
+		}
+		if len(dst) > 0 {
+			dst = append(dst, separator)
+		}
+		if op == wsframe.Text {
+			dst = append(dst, packet...)
+			continue
+		}
+		dst = append(dst, packetBase64)
+		dst = base64.StdEncoding.AppendEncode(dst, packet)
+	}
+	return dst
+}
+
+// appendTextFrames appends a sequence of frames with the binary ones turned into text, for a client
+// that asked for that on WebSocket with b64=1 (C-4).
+func appendTextFrames(dst, frames []byte) []byte {
+	for len(frames) > 0 {
+		op, packet, rest := wsframe.Cut(frames)
+		if op == wsframe.Binary {
+			dst = wsframe.AppendHeader(dst, wsframe.Text, 1+base64.StdEncoding.EncodedLen(len(packet)))
+			dst = append(dst, packetBase64)
+			dst = base64.StdEncoding.AppendEncode(dst, packet)
+		} else {
+			dst = append(dst, frames[:len(frames)-len(rest)]...)
+		}
+		frames = rest
+	}
+	return dst
+}

@@ -1,0 +1,329 @@
+package engineio
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+const (
+	// bodyTimeout bounds how long the body of a POST may take to arrive.
+	bodyTimeout = 30 * time.Second
+	// latePoll is how long a client's last POST waits for its last GET.
+	latePoll = 50 * time.Millisecond
+	// answerTimeout bounds how long the answer to a poll may take to be written.
+	answerTimeout = 30 * time.Second
+)
+
+// poll is a GET that waits for something to say. Whoever takes it out of the session fills it in and
+// closes ready; the request's goroutine writes the answer.
+type poll struct {
+	ready chan struct{}
+	box   *outbox
+	noop  bool // nothing to say, but the client is to come back or go on with its upgrade
+	last  bool // the session is over
+	late  bool // the session had ended before the client came (spec 3.1)
+}
+
+// serveGet answers one poll.
+func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
+	p := &poll{ready: make(chan struct{})}
+	s.mu.Lock()
+	switch {
+	case s.state == closed:
+		s.mu.Unlock()
+		s.server.refuse(w, r, codeUnknownSession, "")
+		return
+	case s.transport != Polling:
+		s.mu.Unlock()
+		s.server.refuse(w, r, codeBadRequest, "TRANSPORT_MISMATCH")
+		return
+	case s.poll != nil:
+		// Two polls at once: the first one hears that the session is over, the second is an error.
+		s.mu.Unlock()
+		s.server.refuse(w, r, codeBadRequest, "overlapping polls")
+		s.end(ReasonTransportError, errors.New("engineio: overlapping polls"))
+		return
+	}
+	s.poll = p
+	if s.polled != nil {
+		close(s.polled)
+		s.polled = nil
+	}
+	p.late = s.state == draining
+	switch u := s.upgrade; {
+	case s.out != nil || s.state == draining:
+		s.answerPollUnlock()
+	case u != nil && u.probed:
+		// Every poll during an upgrade returns (spec 3.1), but not at once: a client that never
+		// hears our answer to its probe would poll in a tight loop until the upgrade times out.
+		s.mu.Unlock()
+		s.server.wheel.Schedule(&u.noop, noopDelay, u.releasePoll)
+	default:
+		s.mu.Unlock()
+	}
+
+	// A foreign server's deadlines must not end the wait (engine rule 12).
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Time{})
+	select {
+	case <-p.ready:
+	case <-r.Context().Done():
+		s.mu.Lock()
+		pending := s.poll == p
+		if pending {
+			s.poll = nil
+		}
+		s.mu.Unlock()
+		if pending {
+			s.end(ReasonTransportClose, errors.New("engineio: the client aborted a poll"))
+			return
+		}
+		<-p.ready
+	}
+	s.writePoll(w, control, p)
+}
+
+// answerPollUnlock hands the queue to the pending poll, if there is one. Called with mu held,
+// releases it.
+func (s *Session) answerPollUnlock() {
+	p := s.poll
+	if p == nil || s.out == nil && s.state == open {
+		s.mu.Unlock()
+		return
+	}
+	s.poll = nil
+	p.box, s.out = s.out, nil
+	p.last = s.state == draining
+	s.mu.Unlock()
+	close(p.ready)
+}
+
+// writePoll writes the answer to a poll that is ready.
+func (s *Session) writePoll(w http.ResponseWriter, control *http.ResponseController, p *poll) {
+	body := pollBody(p)
+	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(http.StatusOK)
+	_, err := w.Write(body)
+	if flushErr := control.Flush(); err == nil && !errors.Is(flushErr, http.ErrNotSupported) {
+		err = flushErr
+	}
+	// The next request on this connection may belong to somebody else, on a server that sets no
+	// deadlines of its own.
+	_ = control.SetWriteDeadline(time.Time{})
+	if p.box != nil {
+		s.mu.Lock()
+		s.wroteLocked(p.box)
+		s.mu.Unlock()
+	}
+	switch {
+	case err != nil:
+		s.end(ReasonTransportError, err)
+	case p.last:
+		s.end(ReasonTransportClose, nil)
+	}
+}
+
+func pollBody(p *poll) []byte {
+	var body []byte
+	if p.box != nil {
+		body = make([]byte, 0, p.box.size)
+		for _, part := range p.box.parts {
+			body = appendPayload(body, p.box.frames(part))
+		}
+	}
+	if p.noop || p.late && len(body) == 0 {
+		body = append(body, packetNoop)
+	}
+	if p.last {
+		if len(body) > 0 {
+			body = append(body, separator)
+		}
+		body = append(body, packetClose)
+	}
+	return body
+}
+
+// servePost handles the packets of one POST.
+func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	switch {
+	case s.state != open:
+		s.mu.Unlock()
+		s.server.refuse(w, r, codeUnknownSession, "")
+		return
+	case s.transport != Polling:
+		s.mu.Unlock()
+		s.server.refuse(w, r, codeBadRequest, "TRANSPORT_MISMATCH")
+		return
+	case s.posting:
+		s.mu.Unlock()
+		s.server.refuse(w, r, codeBadRequest, "overlapping posts")
+		s.end(ReasonTransportError, errors.New("engineio: overlapping posts"))
+		return
+	}
+	s.posting = true
+	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.posting = false
+		s.mu.Unlock()
+	}()
+
+	// A binary body is protocol 3's. It is answered, not left hanging (CVE-2026-59725).
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media == "application/octet-stream" {
+		s.server.refuse(w, r, codeBadRequest, "binary body")
+		s.end(ReasonTransportError, errors.New("engineio: body of type application/octet-stream"))
+		return
+	}
+	control := http.NewResponseController(w)
+	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
+	body, err := s.readBody(w, r)
+	_ = control.SetReadDeadline(time.Time{})
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		// The session survives, as the reference's does (S-11).
+		s.server.refusePayload(w)
+		return
+	case err != nil:
+		s.server.refuse(w, r, codeBadRequest, "body")
+		s.end(ReasonTransportError, fmt.Errorf("engineio: reading a body: %w", err))
+		return
+	case !utf8.Valid(body):
+		s.server.refuse(w, r, codeBadRequest, "body is not UTF-8")
+		s.end(ReasonParseError, errors.New("engineio: body is not valid UTF-8"))
+		return
+	}
+
+	reason, err := s.handlePayload(body)
+	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
+	if err != nil {
+		s.server.refuse(w, r, codeBadRequest, "packet")
+		s.end(reason, err)
+		return
+	}
+	if reason != "" {
+		s.closedByPeer(reason)
+	}
+	h := w.Header()
+	if agent := r.Header.Get("User-Agent"); strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/") {
+		h.Set("X-XSS-Protection", "0") // old Internet Explorer mangles answers without it
+	}
+	writeBody(w, http.StatusOK, "text/html", "ok")
+	_ = control.Flush()
+	_ = control.SetWriteDeadline(time.Time{})
+}
+
+func (s *Session) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	limit := s.server.opts.MaxPayload
+	if r.ContentLength > limit {
+		return nil, &http.MaxBytesError{Limit: limit}
+	}
+	var buf bytes.Buffer
+	if r.ContentLength > 0 {
+		// Not more in advance than a connection may cost: the length is only announced.
+		buf.Grow(int(min(r.ContentLength, 64<<10)) + bytes.MinRead)
+	}
+	_, err := io.Copy(&buf, http.MaxBytesReader(w, r.Body, limit))
+	return buf.Bytes(), err
+}
+
+// handlePayload handles the packets of a polling body. A reason without an error is a proper end.
+func (s *Session) handlePayload(body []byte) (Reason, error) {
+	b := batch{session: s}
+	defer b.end()
+	for {
+		packet, rest, more := bytes.Cut(body, []byte{separator})
+		if reason, err := s.handleText(packet, &b); reason != "" {
+			return reason, err
+		}
+		if !more {
+			return "", nil
+		}
+		body = rest
+		if !s.admit(&b) {
+			return "", nil // ended meanwhile
+		}
+	}
+}
+
+// closedByPeer ends a session whose client said so: its pending poll gets a noop (spec 3.1). Clients
+// send the two requests at the same time, on two connections, so the poll may come a moment later.
+func (s *Session) closedByPeer(reason Reason) {
+	s.mu.Lock()
+	if s.poll == nil && s.state == open {
+		polled := make(chan struct{})
+		s.polled = polled
+		s.mu.Unlock()
+		wait := time.NewTimer(latePoll)
+		select {
+		case <-polled:
+		case <-wait.C:
+		}
+		wait.Stop()
+		s.mu.Lock()
+	}
+	s.polled = nil
+	p := s.poll
+	s.poll = nil
+	s.mu.Unlock()
+	if p != nil {
+		p.noop = true
+		close(p.ready)
+	}
+	s.end(reason, nil)
+}
+
+// handleText handles one text packet of either transport. A reason means that the session is to end,
+// with or without an error.
+func (s *Session) handleText(packet []byte, b *batch) (Reason, error) {
+	if len(packet) == 0 {
+		return ReasonParseError, errors.New("engineio: empty packet")
+	}
+	switch packet[0] {
+	case packetMessage:
+		b.begin()
+		s.deliver(packet[1:], false)
+	case packetBase64:
+		data, err := base64.StdEncoding.AppendDecode(nil, packet[1:])
+		if err != nil {
+			return ReasonParseError, fmt.Errorf("engineio: binary packet: %w", err)
+		}
+		b.begin()
+		s.deliver(data, true)
+	case packetPong:
+		s.pong()
+	case packetClose:
+		return ReasonTransportClose, nil
+	case packetPing:
+		return ReasonTransportError, errors.New("engineio: invalid heartbeat direction")
+	case packetOpen, packetUpgrade, packetNoop:
+		// Without meaning here; ignored like the reference does.
+	default:
+		return ReasonParseError, fmt.Errorf("engineio: unknown packet type %q", packet[0])
+	}
+	return "", nil
+}
+
+// deliver hands a message to the layer above while the session is open.
+func (s *Session) deliver(data []byte, binary bool) {
+	s.mu.Lock()
+	isOpen := s.state == open
+	s.mu.Unlock()
+	if isOpen {
+		s.handler.HandleMessage(data, binary)
+	}
+}

@@ -1,0 +1,259 @@
+package engineio
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/perch-go/perch/internal/wheel"
+)
+
+// Server is an Engine.IO server, an http.Handler for every path it is mounted on. It may be used
+// from any goroutine.
+type Server struct {
+	opts   Options
+	accept func(*Session) Handler
+
+	sessions   table
+	wheel      *wheel.Wheel
+	goroutines group
+	hold       atomic.Pointer[hold] // the batch that collects broadcasts now, see hold.go
+	stats      counters
+	refusing   atomic.Bool
+}
+
+// New returns a server that asks accept for every new session's Handler. That happens before the
+// open packet is written, so nothing that a fast client sends can come before its Handler (engine
+// rule 1); the session may be sent to at once. The error names every option that is wrong.
+func New(o Options, accept func(*Session) Handler) (*Server, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if o.CORS.allowsAll() && o.CORS.Credentials {
+		o.Logger.Warn(`CORS.Credentials has no effect with the origin "*": browsers refuse the two together; list the origins`)
+	}
+	return &Server{opts: o, accept: accept, wheel: wheel.New(o.tick())}, nil
+}
+
+// Sessions returns how many sessions there are.
+func (s *Server) Sessions() int { return s.sessions.len() }
+
+func (s *Server) stopping() bool { return s.refusing.Load() }
+
+// ServeHTTP serves one request of the protocol: a handshake, a poll, a post or an upgrade.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.stopping() {
+		w.Header().Set("Connection", "close")
+		writeBody(w, http.StatusServiceUnavailable, "text/plain; charset=utf-8", "server is shutting down")
+		return
+	}
+	if !validOrigin(r.Header.Get("Origin")) {
+		s.refuse(w, r, codeBadRequest, "INVALID_ORIGIN")
+		return
+	}
+	if !s.opts.CORS.Allow(w.Header(), r) {
+		s.opts.Logger.WarnContext(r.Context(), "request of another origin refused: list the origin in CORS.Origins to allow it",
+			"origin", r.Header.Get("Origin"), "host", r.Host)
+		s.refuse(w, r, codeForbidden, "INVALID_ORIGIN")
+		return
+	}
+	if r.Method == http.MethodOptions && s.opts.CORS != nil {
+		s.opts.CORS.preflight(w, r)
+		return
+	}
+
+	query := r.URL.RawQuery
+	transport := Transport(param(query, "transport"))
+	if !s.opts.serves(transport) {
+		s.refuse(w, r, codeUnknownTransport, "")
+		return
+	}
+	upgrade := isUpgrade(r)
+	if sid := param(query, "sid"); sid != "" {
+		s.serveSession(w, r, sid, transport, upgrade)
+		return
+	}
+	switch {
+	case r.Method != http.MethodGet:
+		s.refuse(w, r, codeBadMethod, "")
+	case (transport == WebSocket) != upgrade:
+		s.refuse(w, r, codeBadRequest, "TRANSPORT_HANDSHAKE_ERROR")
+	case param(query, "EIO") != "4":
+		s.refuse(w, r, codeUnsupportedProtocol, "")
+	case transport == WebSocket:
+		s.serveOpen(w, r)
+	default:
+		s.servePollingOpen(w, r)
+	}
+}
+
+func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, sid string, t Transport, upgrade bool) {
+	session := s.sessions.find(sid)
+	switch {
+	case session == nil:
+		s.refuse(w, r, codeUnknownSession, "")
+	case param(r.URL.RawQuery, "EIO") != "4":
+		s.refuse(w, r, codeBadRequest, "PROTOCOL_MISMATCH")
+	case upgrade && t == WebSocket && s.opts.upgradesFrom(Polling):
+		session.serveUpgrade(w, r)
+	case upgrade || t != Polling:
+		s.refuse(w, r, codeBadRequest, "TRANSPORT_MISMATCH")
+	case r.Method == http.MethodGet:
+		session.serveGet(w, r)
+	case r.Method == http.MethodPost:
+		session.servePost(w, r)
+	default:
+		s.refuse(w, r, codeBadRequest, "method")
+	}
+}
+
+func (s *Server) servePollingOpen(w http.ResponseWriter, r *http.Request) {
+	session := s.newSession(newHandshake(r, s.opts.TrustedProxies), Polling)
+	if s.openSession(session) {
+		session.serveGet(w, r)
+		return
+	}
+	s.refuse(w, r, codeForbidden, "")
+}
+
+// openSession queues the open packet, attaches the layer above and stores the session, in that order
+// (engine rule 1). The packet leaves with the flush at the end.
+func (s *Server) openSession(session *Session) bool {
+	open := s.appendOpen(nil, session)
+	session.mu.Lock()
+	session.bytes += session.queue().addText(packetOpen, open)
+	session.packets++
+	session.mu.Unlock()
+	session.handler = s.accept(session)
+	s.sessions.add(session)
+	if s.stopping() { // Shutdown may have missed it
+		session.end(ReasonForcedClose, nil)
+		return false
+	}
+	session.startHeartbeat()
+	session.Flush()
+	return true
+}
+
+func (s *Server) appendOpen(dst []byte, session *Session) []byte {
+	dst = append(dst, `{"sid":"`...)
+	dst = append(dst, session.id...)
+	dst = append(dst, `","upgrades":[`...)
+	if s.opts.upgradesFrom(session.transport) {
+		dst = append(dst, `"websocket"`...)
+	}
+	dst = append(dst, `],"pingInterval":`...)
+	dst = strconv.AppendInt(dst, s.opts.PingInterval.Milliseconds(), 10)
+	dst = append(dst, `,"pingTimeout":`...)
+	dst = strconv.AppendInt(dst, s.opts.PingTimeout.Milliseconds(), 10)
+	dst = append(dst, `,"maxPayload":`...)
+	dst = strconv.AppendInt(dst, s.opts.MaxPayload, 10)
+	return append(dst, '}')
+}
+
+func (s *Server) refusePayload(w http.ResponseWriter) {
+	s.stats.refused.Add(1)
+	w.Header().Set("Connection", "close") // the rest of the body is not read
+	writeBody(w, http.StatusRequestEntityTooLarge, "text/plain; charset=utf-8", "body exceeds maxPayload")
+}
+
+// Shutdown refuses new requests with 503, closes every session and answers pending polls. It returns
+// when all is released, or cuts what is left when ctx ends and returns its cause.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.refusing.Store(true)
+	for session := range s.sessions.all() {
+		session.Close(ReasonForcedClose)
+		session.endUnpolled()
+	}
+	err := s.sessions.waitEmpty(ctx)
+	for session := range s.sessions.all() {
+		session.end(ReasonForcedClose, err)
+	}
+	s.wheel.Close()
+	if err == nil {
+		err = s.goroutines.wait(ctx)
+	}
+	return err
+}
+
+// param returns a query parameter, the first of that name. It is url.Values without the map, for the
+// two or three parameters that every poll has.
+func param(query, name string) string {
+	for pair := range strings.SplitSeq(query, "&") {
+		k, v, _ := strings.Cut(pair, "=")
+		if k != name {
+			continue
+		}
+		if strings.ContainsAny(v, "%+") {
+			if unescaped, err := url.QueryUnescape(v); err == nil {
+				return unescaped
+			}
+		}
+		return v
+	}
+	return ""
+}
+
+// group counts the server's goroutines. Unlike sync.WaitGroup it may be added to while it is waited
+// for: a session in its last moments still starts some.
+type group struct {
+	n    atomic.Int64
+	zero notifier
+}
+
+func (g *group) run(fn func()) {
+	g.n.Add(1)
+	go func() {
+		defer func() {
+			if g.n.Add(-1) == 0 {
+				g.zero.notify()
+			}
+		}()
+		fn()
+	}()
+}
+
+func (g *group) wait(ctx context.Context) error {
+	return g.zero.wait(ctx, func() bool { return g.n.Load() == 0 })
+}
+
+// notifier lets goroutines wait for a condition that others make true without a lock of their own.
+type notifier struct {
+	mu sync.Mutex
+	ch chan struct{} // nil while nobody waits
+}
+
+// notify is called after the condition has become true.
+func (n *notifier) notify() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.ch != nil {
+		close(n.ch)
+		n.ch = nil
+	}
+}
+
+func (n *notifier) wait(ctx context.Context, ok func() bool) error {
+	for {
+		n.mu.Lock()
+		if ok() {
+			n.mu.Unlock()
+			return nil
+		}
+		if n.ch == nil {
+			n.ch = make(chan struct{})
+		}
+		ch := n.ch
+		n.mu.Unlock()
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

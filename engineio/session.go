@@ -1,0 +1,227 @@
+package engineio
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perch-go/perch/internal/stream"
+	"github.com/perch-go/perch/internal/wheel"
+	"github.com/perch-go/perch/internal/wsframe"
+)
+
+// Handler gets what the peer of one session sends. Neither method may block.
+type Handler interface {
+	// HandleMessage gets each message, in order, one at a time. The data is the engine's again
+	// when it returns.
+	HandleMessage(data []byte, binary bool)
+	// HandleClose is called exactly once, also for a session that the layer above closed. It may
+	// run while another goroutine is in HandleMessage. err says more where there is more to say.
+	HandleClose(reason Reason, err error)
+}
+
+// state is where a session is in its life; it only ever goes forward.
+type state uint8
+
+const (
+	open     state = iota
+	draining       // Close was called: what is queued still leaves, nothing else is accepted
+	closed         // everything is released
+)
+
+const (
+	// closeTimeout is how long a closing WebSocket may take to deliver what is queued.
+	closeTimeout = 5 * time.Second
+	// blindCloseTimeout is the same once everything is written, on a connection that cannot half-close.
+	blindCloseTimeout = 250 * time.Millisecond
+	// finalPollTimeout is how long a closed polling session waits to tell the client so (spec 3.1).
+	finalPollTimeout = 30 * time.Second
+)
+
+// Session is one client's Engine.IO session, whatever transport it is on. Every method may be called
+// from any goroutine.
+//
+// Its lock owns its state; nobody writes to a connection or calls the Handler while holding it.
+// Above it in the order of locks is only what the layer above may hold while it calls Append.
+type Session struct {
+	server    *Server
+	id        string
+	handshake *Handshake
+	handler   Handler
+	text      bool // the client asked for binary as base64 text (b64=1)
+
+	mu        sync.Mutex
+	state     state
+	transport Transport
+	ws        *webSocket    // the connection, when transport is WebSocket
+	upgrade   *webSocket    // a connection that is probing
+	poll      *poll         // the pending GET, when transport is Polling
+	polled    chan struct{} // closed when a poll comes; see closedByPeer
+	posting   bool          // a POST is in flight
+
+	// Writing, see write.go.
+	out      *outbox // what is queued; nil when that is nothing
+	bytes    int     // queued or being written
+	packets  int
+	writing  bool // somebody owns writing to ws, until the queue is empty
+	stalled  bool // that is a goroutine, because the peer does not take the bytes
+	holding  bool // the reader is in a batch and will flush when it ends
+	listed   bool // on the dirty list of another reader's batch
+	peerDone bool // the peer has sent its close frame
+	doomed   bool // over its budget, about to end
+	room     chan struct{}
+
+	// Heartbeat, see heartbeat.go. The timer is also the deadline of a closing session.
+	beat         wheel.Timer
+	beatFn       func()
+	awaitingPong bool
+	refreshed    bool
+
+	// Inbound budget, see inbound.go.
+	inBytes  atomic.Int64
+	inEvents atomic.Int64
+	paused   atomic.Bool
+	awaiting int
+	resume   chan struct{}
+}
+
+func (s *Server) newSession(h *Handshake, t Transport) *Session {
+	session := &Session{server: s, id: newID(), handshake: h, transport: t}
+	session.beatFn = session.onBeat
+	return session
+}
+
+// newID returns 20 url-safe characters, 120 random bits (CVE-2017-16031). Other parts of the field
+// check for exactly 20.
+func newID() string {
+	var b [15]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+// ID returns the session id, 20 characters of [A-Za-z0-9_-].
+func (s *Session) ID() string { return s.id }
+
+// Transport returns what the session is on now.
+func (s *Session) Transport() Transport {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.transport
+}
+
+// Protocol returns the Engine.IO protocol version that the client speaks.
+func (s *Session) Protocol() int { return 4 }
+
+// Handshake returns the request that opened the session.
+func (s *Session) Handshake() *Handshake { return s.handshake }
+
+// Close ends the session. What is queued still leaves if the peer takes it within a few seconds, but
+// nothing more is accepted. HandleClose is called with the reason, on a goroutine of its own, so
+// Close may be called with the caller's own locks held.
+func (s *Session) Close(reason Reason) {
+	s.shut(reason, nil, wsframe.StatusNormal, "")
+}
+
+// shut moves an open session to draining.
+func (s *Session) shut(reason Reason, err error, status uint16, text string) {
+	s.mu.Lock()
+	if s.state != open {
+		s.mu.Unlock()
+		return
+	}
+	s.state = draining
+	s.server.stats.count(reason)
+	s.wakeLocked()
+	timeout := closeTimeout
+	if s.transport == WebSocket {
+		frame := wsframe.AppendClose(nil, status, text)
+		s.queue().add(frame, 0, false)
+		s.bytes += len(frame)
+	} else {
+		timeout = finalPollTimeout
+	}
+	s.server.wheel.Schedule(&s.beat, timeout, s.beatFn)
+	upgrade := s.dropUpgradeLocked()
+	if upgrade != nil {
+		_ = upgrade.Close() // its reader sees to the rest
+	}
+	s.flushUnlock()
+	s.server.goroutines.run(func() { s.handler.HandleClose(reason, err) })
+}
+
+// endUnpolled ends a closing session that waits for its client's last poll, because the server is
+// going away and nobody would be there to answer it.
+func (s *Session) endUnpolled() {
+	s.mu.Lock()
+	waits := s.state == draining && s.transport == Polling && s.poll == nil
+	s.mu.Unlock()
+	if waits {
+		s.end(ReasonForcedClose, nil)
+	}
+}
+
+// end releases everything, from whatever state, once. It is the only way to closed.
+func (s *Session) end(reason Reason, err error) {
+	s.mu.Lock()
+	if s.state == closed {
+		s.mu.Unlock()
+		return
+	}
+	wasOpen := s.state == open
+	s.state = closed
+	ws, upgrade, p, out := s.ws, s.dropUpgradeLocked(), s.poll, s.out
+	s.poll, s.out = nil, nil
+	if p != nil {
+		// A GET that is still pending hears that the session is over.
+		p.box, p.last = out, true
+	} else if out != nil {
+		out.release()
+	}
+	s.wakeLocked()
+	s.mu.Unlock()
+
+	if p != nil {
+		close(p.ready)
+	}
+	s.server.wheel.Stop(&s.beat)
+	s.server.sessions.remove(s.id)
+	if ws != nil {
+		_ = ws.conn.Close()
+	}
+	if upgrade != nil {
+		_ = upgrade.Close()
+	}
+	if wasOpen {
+		s.server.stats.count(reason)
+		s.handler.HandleClose(reason, err)
+	}
+}
+
+// dropUpgradeLocked ends an upgrade under way and returns the connection to close, if there is one yet.
+func (s *Session) dropUpgradeLocked() stream.Conn {
+	u := s.upgrade
+	s.upgrade = nil
+	if u == nil {
+		return nil
+	}
+	return u.conn
+}
+
+// endAsync is end for callers that must not run the handler: those in the middle of a send.
+func (s *Session) endAsync(reason Reason, err error) {
+	s.server.goroutines.run(func() { s.end(reason, err) })
+}
+
+// wakeLocked lets everybody who waits for this session look at its state again.
+func (s *Session) wakeLocked() {
+	if s.room != nil {
+		close(s.room)
+		s.room = nil
+	}
+	if s.resume != nil {
+		close(s.resume)
+		s.resume = nil
+	}
+}

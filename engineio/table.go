@@ -1,0 +1,80 @@
+package engineio
+
+import (
+	"context"
+	"iter"
+	"sync"
+	"sync/atomic"
+)
+
+// table holds the sessions by id, in shards so that connections do not wait for each other.
+type table struct {
+	shards [64]struct {
+		mu       sync.Mutex
+		sessions map[string]*Session
+		_        [40]byte // a cache line each
+	}
+	count atomic.Int64
+	zero  notifier // count has reached zero
+}
+
+// shard picks by the id's last character, which is random.
+func (t *table) shard(id string) int { return int(id[len(id)-1]) & 63 }
+
+func (t *table) add(s *Session) {
+	shard := &t.shards[t.shard(s.id)]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if shard.sessions == nil {
+		shard.sessions = make(map[string]*Session)
+	}
+	shard.sessions[s.id] = s
+	t.count.Add(1)
+}
+
+func (t *table) find(id string) *Session {
+	if id == "" {
+		return nil
+	}
+	shard := &t.shards[t.shard(id)]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	return shard.sessions[id]
+}
+
+func (t *table) remove(id string) {
+	shard := &t.shards[t.shard(id)]
+	shard.mu.Lock()
+	_, ok := shard.sessions[id]
+	delete(shard.sessions, id)
+	shard.mu.Unlock()
+	if ok && t.count.Add(-1) == 0 {
+		t.zero.notify()
+	}
+}
+
+func (t *table) len() int { return int(t.count.Load()) }
+
+// all yields the sessions there are, without holding a lock meanwhile.
+func (t *table) all() iter.Seq[*Session] {
+	return func(yield func(*Session) bool) {
+		for i := range t.shards {
+			shard := &t.shards[i]
+			shard.mu.Lock()
+			sessions := make([]*Session, 0, len(shard.sessions))
+			for _, s := range shard.sessions {
+				sessions = append(sessions, s)
+			}
+			shard.mu.Unlock()
+			for _, s := range sessions {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (t *table) waitEmpty(ctx context.Context) error {
+	return t.zero.wait(ctx, func() bool { return t.count.Load() == 0 })
+}

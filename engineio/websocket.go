@@ -1,0 +1,407 @@
+package engineio
+
+import (
+	"crypto/sha1"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/perch-go/perch/internal/stream"
+	"github.com/perch-go/perch/internal/wheel"
+	"github.com/perch-go/perch/internal/wsframe"
+)
+
+// webSocket is one WebSocket connection: of a session that opened on it, or one that probes to take
+// a polling session over. Its reader goroutine owns it; conn's writing side belongs to the session's
+// writer once the connection is the session's transport, and to the reader until then.
+type webSocket struct {
+	session *Session
+	conn    stream.Conn
+	frames  wsframe.Reader
+	probing bool        // not yet the session's transport
+	probed  bool        // the probe has been answered; guarded by the session's lock
+	expiry  wheel.Timer // of the upgrade
+	noop    wheel.Timer // of a poll that came during it
+}
+
+// noopDelay is how long a poll waits for something to say while an upgrade is under way.
+const noopDelay = 100 * time.Millisecond
+
+// isUpgrade reports whether a request asks for another protocol.
+func isUpgrade(r *http.Request) bool {
+	return headerHas(r.Header, "Connection", "upgrade") && headerHas(r.Header, "Upgrade", "websocket")
+}
+
+// headerHas reports whether a comma-separated header has a token, whatever its case.
+func headerHas(h http.Header, name, token string) bool {
+	for _, v := range h[name] {
+		for t := range strings.SplitSeq(v, ",") {
+			if strings.EqualFold(strings.TrimSpace(t), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// accept takes the connection of an upgrade request over from net/http. Anything that is wrong with
+// the request is answered before that. The answer itself is returned unwritten, so that it can leave
+// together with the first frames, and so are bytes that the client has sent already.
+func accept(w http.ResponseWriter, r *http.Request) (conn stream.Conn, answer, early []byte, err error) {
+	key := r.Header.Get("Sec-Websocket-Key")
+	decoded, keyErr := base64.StdEncoding.DecodeString(key)
+	switch {
+	case r.Method != http.MethodGet:
+		return nil, nil, nil, refuseUpgrade(w, http.StatusMethodNotAllowed, "method must be GET")
+	case r.Header.Get("Sec-Websocket-Version") != "13":
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		return nil, nil, nil, refuseUpgrade(w, http.StatusUpgradeRequired, "WebSocket version must be 13")
+	case keyErr != nil || len(decoded) != 16:
+		return nil, nil, nil, refuseUpgrade(w, http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64")
+	}
+	netConn, rw, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, refuseUpgrade(w, http.StatusNotImplemented,
+			"this server or a middleware around it does not let connections be taken over"))
+	}
+	// A foreign server may have set deadlines for the request.
+	_ = netConn.SetDeadline(time.Time{})
+	if n := rw.Reader.Buffered(); n > 0 {
+		peeked, _ := rw.Reader.Peek(n)
+		early = append(early, peeked...)
+	}
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	answer = append(answer, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	answer = base64.StdEncoding.AppendEncode(answer, sum[:])
+	if p := subprotocol(r.Header); p != "" {
+		answer = append(append(answer, "\r\nSec-WebSocket-Protocol: "...), p...)
+	}
+	answer = append(answer, "\r\n\r\n"...)
+	return stream.New(netConn), answer, early, nil
+}
+
+func refuseUpgrade(w http.ResponseWriter, status int, message string) error {
+	writeBody(w, status, "text/plain; charset=utf-8", message)
+	return errors.New("engineio: " + message)
+}
+
+// subprotocol returns the first protocol the client offers: the reference accepts it, and some
+// clients take no answer for a failure.
+func subprotocol(h http.Header) string {
+	first, _, _ := strings.Cut(h.Get("Sec-Websocket-Protocol"), ",")
+	first = strings.TrimSpace(first)
+	for i := range len(first) {
+		if c := first[i]; c <= ' ' || c >= 0x7f || strings.IndexByte(`"(),/:;<=>?@[\]{}`, c) >= 0 {
+			return ""
+		}
+	}
+	return first
+}
+
+// serveOpen starts a session on a new WebSocket connection.
+func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request) {
+	conn, answer, early, err := accept(w, r)
+	if err != nil {
+		s.stats.refused.Add(1)
+		s.opts.Logger.DebugContext(r.Context(), "websocket handshake failed", "err", err, "remote", r.RemoteAddr)
+		return
+	}
+	session := s.newSession(newHandshake(r, s.opts.TrustedProxies), WebSocket)
+	session.text = param(r.URL.RawQuery, "b64") != ""
+	ws := &webSocket{session: session, conn: conn}
+	ws.frames.Limit = s.opts.MaxPayload
+	session.ws = ws
+
+	// The answer to the handshake, the open packet and whatever the layer above sends at once leave
+	// in one write.
+	session.mu.Lock()
+	session.queue().addRaw(answer)
+	session.mu.Unlock()
+	if s.openSession(session) {
+		s.goroutines.run(func() { ws.run(early) })
+	}
+}
+
+// serveUpgrade lets a new connection probe for a polling session.
+func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
+	ws := &webSocket{session: s, probing: true}
+	ws.frames.Limit = s.server.opts.MaxPayload
+	s.mu.Lock()
+	if s.state != open || s.transport != Polling || s.upgrade != nil {
+		s.mu.Unlock()
+		s.server.turnAway(w, r)
+		return
+	}
+	// The place is taken before the connection is, so that two cannot both pass.
+	s.upgrade = ws
+	s.mu.Unlock()
+
+	conn, answer, early, err := accept(w, r)
+	s.mu.Lock()
+	if err != nil || s.upgrade != ws {
+		if s.upgrade == ws {
+			s.upgrade = nil
+		}
+		s.mu.Unlock()
+		if err == nil {
+			_ = conn.Close() // the session ended meanwhile
+		}
+		return
+	}
+	ws.conn = conn
+	s.mu.Unlock()
+	s.server.wheel.Schedule(&ws.expiry, s.server.opts.UpgradeTimeout, func() { ws.abandon() })
+	s.server.goroutines.run(func() {
+		if _, err := conn.Write([][]byte{answer}); err != nil {
+			ws.abandon()
+			return
+		}
+		ws.run(early)
+	})
+}
+
+// turnAway accepts a second WebSocket for a session that is upgrading or has upgraded, and closes it
+// at once (spec 3.1): clients understand a closed connection better than a refused one.
+func (s *Server) turnAway(w http.ResponseWriter, r *http.Request) {
+	s.stats.refused.Add(1)
+	conn, answer, _, err := accept(w, r)
+	if err != nil {
+		return
+	}
+	deadline := new(wheel.Timer)
+	s.wheel.Schedule(deadline, closeTimeout, func() { _ = conn.Close() })
+	s.goroutines.run(func() {
+		defer conn.Close()
+		defer s.wheel.Stop(deadline)
+		if _, err := conn.Write([][]byte{wsframe.AppendClose(answer, wsframe.StatusProtocol, "")}); err != nil {
+			return
+		}
+		_ = conn.CloseWrite()
+		for {
+			buf, err := conn.Read()
+			if err != nil {
+				return
+			}
+			buf.Release()
+		}
+	})
+}
+
+// abandon closes a connection that has not become its session's transport. The session goes on.
+func (ws *webSocket) abandon() {
+	s := ws.session
+	s.mu.Lock()
+	if s.ws == ws {
+		s.mu.Unlock() // it has, just now
+		return
+	}
+	if s.upgrade == ws {
+		s.upgrade = nil
+	}
+	s.mu.Unlock()
+	s.server.wheel.Stop(&ws.expiry)
+	s.server.wheel.Stop(&ws.noop)
+	_ = ws.conn.Close()
+}
+
+// releasePoll lets the pending poll of an upgrading session return with a noop, or with what there is.
+func (ws *webSocket) releasePoll() {
+	s := ws.session
+	s.mu.Lock()
+	p := s.poll
+	if s.upgrade != ws || p == nil {
+		s.mu.Unlock()
+		return
+	}
+	s.poll = nil
+	p.box, s.out = s.out, nil
+	p.noop = p.box == nil
+	s.mu.Unlock()
+	close(p.ready)
+}
+
+// run reads until the connection ends.
+func (ws *webSocket) run(early []byte) {
+	if len(early) > 0 && !ws.handle(early) {
+		ws.discard()
+		return
+	}
+	for {
+		buf, err := ws.conn.Read()
+		if err != nil {
+			ws.lost(err)
+			return
+		}
+		goOn := ws.handle(buf.Bytes())
+		buf.Release()
+		if !goOn {
+			ws.discard()
+			return
+		}
+	}
+}
+
+// lost ends what depends on the connection.
+func (ws *webSocket) lost(err error) {
+	if ws.probing {
+		ws.abandon()
+		return
+	}
+	ws.session.end(ReasonTransportClose, err)
+}
+
+// discard reads on after our own close until the peer closes too; see Session.drainedUnlock. The
+// session's timer ends a peer that does not.
+func (ws *webSocket) discard() {
+	if ws.probing {
+		ws.abandon()
+		return
+	}
+	for {
+		buf, err := ws.conn.Read()
+		if err != nil {
+			ws.session.end(ReasonTransportClose, err)
+			return
+		}
+		buf.Release()
+	}
+}
+
+// handle handles the bytes of one read as a batch and reports whether to read on.
+func (ws *webSocket) handle(data []byte) bool {
+	s := ws.session
+	b := batch{session: s}
+	defer b.end()
+	ws.frames.Feed(data)
+	for {
+		m, ok, err := ws.frames.Next()
+		if err != nil {
+			var violation *wsframe.Error
+			errors.As(err, &violation)
+			ws.fail(ReasonTransportError, err, violation.Code)
+			return false
+		}
+		if !ok {
+			return true
+		}
+		if !ws.handleFrame(m, &b) {
+			return false
+		}
+		if !ws.probing && !s.admit(&b) {
+			return false
+		}
+	}
+}
+
+func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
+	s := ws.session
+	switch m.Op {
+	case wsframe.Text:
+		if ws.probing {
+			return ws.probe(m.Payload)
+		}
+		reason, err := s.handleText(m.Payload, b)
+		if reason == "" {
+			return true
+		}
+		status := wsframe.StatusNormal
+		if err != nil {
+			status = wsframe.StatusProtocol
+		}
+		ws.fail(reason, err, status)
+		return false
+	case wsframe.Binary:
+		if ws.probing {
+			return false
+		}
+		b.begin()
+		s.deliver(m.Payload, true)
+	case wsframe.Ping:
+		return ws.control(wsframe.Pong, m.Payload)
+	case wsframe.Close:
+		code, _ := wsframe.CloseCode(m.Payload)
+		if ws.probing {
+			return false
+		}
+		s.mu.Lock()
+		s.peerDone = true
+		answered := s.state == draining && s.out == nil && !s.writing
+		s.mu.Unlock()
+		if answered {
+			s.end(ReasonTransportClose, nil)
+			return false
+		}
+		s.shut(ReasonTransportClose, nil, code, "")
+		return false
+	}
+	return true
+}
+
+// control answers a WebSocket control frame, which has nothing to do with the heartbeat above it.
+func (ws *webSocket) control(op wsframe.Op, payload []byte) bool {
+	frame := append(wsframe.AppendHeader(nil, op, len(payload)), payload...)
+	if ws.probing {
+		_, err := ws.conn.Write([][]byte{frame})
+		return err == nil
+	}
+	s := ws.session
+	s.mu.Lock()
+	// It counts in the budget: pings at a peer that reads nothing must not pile up.
+	if s.state != open || s.reserve(len(frame), 1) != nil {
+		s.mu.Unlock()
+		return false
+	}
+	s.queue().add(frame, 1, false)
+	s.flushUnlock()
+	return true
+}
+
+// fail ends the session, or only this connection while it is probing.
+func (ws *webSocket) fail(reason Reason, err error, status uint16) {
+	if ws.probing {
+		_, _ = ws.conn.Write([][]byte{wsframe.AppendClose(nil, status, "")})
+		return
+	}
+	ws.session.shut(reason, err, status, "")
+}
+
+// probe handles what comes before the upgrade is complete (spec 3.1): the probe, which is answered
+// and lets every poll return, so that the client can pause polling; then the upgrade itself.
+func (ws *webSocket) probe(packet []byte) bool {
+	s := ws.session
+	switch {
+	case string(packet) == "2probe" && !ws.probed:
+		answer := appendText(nil, packetPong, []byte("probe"))
+		if _, err := ws.conn.Write([][]byte{answer}); err != nil {
+			return false
+		}
+		s.mu.Lock()
+		ws.probed = true
+		s.mu.Unlock()
+		ws.releasePoll()
+		return true
+	case string(packet) == "5" && ws.probed:
+		s.mu.Lock()
+		if s.state != open || s.upgrade != ws {
+			s.mu.Unlock()
+			return false
+		}
+		p := s.poll
+		s.transport, s.ws, s.upgrade, s.poll = WebSocket, ws, nil, nil
+		ws.probing = false
+		if p != nil {
+			p.noop = true
+			close(p.ready)
+		}
+		s.server.wheel.Stop(&ws.expiry)
+		s.server.wheel.Stop(&ws.noop)
+		s.flushUnlock()
+		return true
+	default:
+		s.server.opts.Logger.Debug("engine.io upgrade abandoned", "packet", fmt.Sprintf("%.20q", packet))
+		return false
+	}
+}

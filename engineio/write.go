@@ -1,0 +1,318 @@
+package engineio
+
+import (
+	"context"
+	"errors"
+
+	"github.com/perch-go/perch/internal/stream"
+)
+
+// Append queues a message without writing or waiting; Flush lets it go. A broadcast appends to every
+// member under its ordering lock and flushes them after it (engine rule 7).
+//
+// It returns ErrClosed, ErrOutboundFull, or ErrNotWritable for a volatile message that could not
+// leave now. With an error nothing was queued.
+func (s *Session) Append(m *Message, volatile bool) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != open {
+		return ErrClosed
+	}
+	if volatile && !s.writable() {
+		s.server.stats.volatileDropped.Add(1)
+		return ErrNotWritable
+	}
+	if err := s.reserve(len(m.frames), m.packets); err != nil {
+		return err
+	}
+	s.queue().add(m.frames, m.packets, volatile)
+	return nil
+}
+
+// Flush writes what is queued, as far as the peer takes it now, or leaves that to the reader of a
+// batch that is being handled at this moment.
+func (s *Session) Flush() {
+	s.mu.Lock()
+	s.offerUnlock()
+}
+
+// Send is Append and Flush.
+func (s *Session) Send(m *Message) error {
+	if err := s.Append(m, false); err != nil {
+		return err
+	}
+	s.Flush()
+	return nil
+}
+
+// SendText sends one text message, which is copied. It is the path of short answers: a session that
+// is in a batch allocates nothing for it.
+func (s *Session) SendText(payload []byte) error {
+	s.mu.Lock()
+	if s.state != open {
+		s.mu.Unlock()
+		return ErrClosed
+	}
+	if err := s.reserve(len(payload)+11, 1); err != nil {
+		s.mu.Unlock()
+		return err
+	}
+	s.bytes += s.queue().addText(packetMessage, payload) - (len(payload) + 11)
+	s.offerUnlock()
+	return nil
+}
+
+// Buffered reports what is queued for the peer and not yet taken by the kernel.
+func (s *Session) Buffered() (bytes, packets int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.bytes, s.packets
+}
+
+// WaitRoom waits until less than half of the outbound budget is in use, and returns ErrClosed when
+// the session ends first.
+func (s *Session) WaitRoom(ctx context.Context) error {
+	for {
+		s.mu.Lock()
+		if s.state != open {
+			s.mu.Unlock()
+			return ErrClosed
+		}
+		if s.hasRoom() {
+			s.mu.Unlock()
+			return nil
+		}
+		if s.room == nil {
+			s.room = make(chan struct{})
+		}
+		room := s.room
+		s.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (s *Session) hasRoom() bool {
+	o := &s.server.opts
+	return s.bytes <= o.OutboundBytes/2 && s.packets <= o.OutboundPackets/2
+}
+
+// reserve charges the outbound budget, or applies the policy at its end. Called with mu held.
+func (s *Session) reserve(bytes, packets int) error {
+	o := &s.server.opts
+	fits := func() bool {
+		return s.bytes+bytes <= o.OutboundBytes && s.packets+packets <= o.OutboundPackets
+	}
+	if !fits() {
+		if bytes > o.OutboundBytes || packets > o.OutboundPackets {
+			return ErrOutboundFull // it never will; the peer is not to blame
+		}
+		if o.Overflow == DropVolatile && s.out != nil {
+			b, p := s.out.dropVolatile()
+			s.bytes -= b
+			s.packets -= p
+			s.server.stats.volatileDropped.Add(uint64(p))
+		}
+		if !fits() {
+			if o.Overflow != DropNewest {
+				s.overflowLocked()
+			}
+			return ErrOutboundFull
+		}
+	}
+	s.bytes += bytes
+	s.packets += packets
+	return nil
+}
+
+// overflowLocked ends the session of a peer that does not keep up. The connection is cut: a close
+// frame behind a full queue would not arrive either.
+func (s *Session) overflowLocked() {
+	if !s.doomed {
+		s.doomed = true
+		s.endAsync(ReasonOutboundOverflow, ErrOutboundFull)
+	}
+}
+
+func (s *Session) queue() *outbox {
+	if s.out == nil {
+		s.out = outboxes.Get().(*outbox)
+	}
+	return s.out
+}
+
+// writable reports whether a message queued now would leave at once (S-67). Called with mu held.
+func (s *Session) writable() bool {
+	if s.transport == Polling {
+		return s.poll != nil
+	}
+	if s.stalled {
+		return false
+	}
+	return s.ws.conn.Direct() || !s.writing
+}
+
+// offerUnlock flushes unless a reader's hold covers the session. Called with mu held, releases it.
+func (s *Session) offerUnlock() {
+	if s.out == nil || s.holding || s.listed {
+		s.mu.Unlock()
+		return
+	}
+	if h := s.server.hold.Load(); h != nil && h.add(s) {
+		s.listed = true
+		s.mu.Unlock()
+		return
+	}
+	s.flushUnlock()
+}
+
+// flushUnlock writes what is queued or sees to it that somebody does. Called with mu held, releases it.
+func (s *Session) flushUnlock() {
+	if s.transport == Polling {
+		s.answerPollUnlock()
+		return
+	}
+	if s.writing || s.out == nil || s.state == closed {
+		s.mu.Unlock()
+		return
+	}
+	s.writing = true
+	if !s.ws.conn.Direct() {
+		s.mu.Unlock()
+		s.server.goroutines.run(s.drain)
+		return
+	}
+	// A caller who writes for others as well stops being generous after a few rounds.
+	for range 4 {
+		box := s.takeLocked()
+		s.mu.Unlock()
+		n, err := s.ws.conn.TryWrite(box.vector(box.scratch()))
+		box.sent += n
+		s.mu.Lock()
+		if errors.Is(err, stream.ErrWouldBlock) {
+			s.stalled = true
+			s.mu.Unlock()
+			s.server.goroutines.run(func() { s.drainFrom(box) })
+			return
+		}
+		s.wroteLocked(box)
+		if err != nil {
+			s.writing = false
+			s.mu.Unlock()
+			s.endAsync(ReasonTransportError, err)
+			return
+		}
+		if s.out == nil || s.holding {
+			s.writing = false
+			s.drainedUnlock()
+			return
+		}
+	}
+	s.mu.Unlock()
+	s.server.goroutines.run(s.drain)
+}
+
+// drain is the writer of a connection that cannot take the bytes at once, or that only offers
+// blocking writes. It ends when the queue is empty.
+func (s *Session) drain() { s.drainFrom(nil) }
+
+func (s *Session) drainFrom(box *outbox) {
+	for {
+		if box == nil {
+			s.mu.Lock()
+			if s.out == nil || s.state == closed {
+				s.writing, s.stalled = false, false
+				s.drainedUnlock()
+				return
+			}
+			box = s.takeLocked()
+			s.mu.Unlock()
+		}
+		err := s.writeAll(box)
+		s.mu.Lock()
+		s.wroteLocked(box)
+		box = nil
+		if err != nil {
+			s.writing, s.stalled = false, false
+			s.mu.Unlock()
+			s.end(ReasonTransportError, err)
+			return
+		}
+		s.mu.Unlock()
+	}
+}
+
+// writeAll writes box, however long it takes. While the peer does not take the bytes the session says
+// so, for volatile messages.
+func (s *Session) writeAll(box *outbox) error {
+	conn := s.ws.conn
+	if conn.Direct() {
+		n, err := conn.TryWrite(box.vector(box.scratch()))
+		box.sent += n
+		if !errors.Is(err, stream.ErrWouldBlock) {
+			return err
+		}
+		s.mu.Lock()
+		s.stalled = true
+		s.mu.Unlock()
+	}
+	_, err := conn.Write(box.vector(box.scratch()))
+	return err
+}
+
+// takeLocked takes the queue for writing, in the form the peer wants.
+func (s *Session) takeLocked() *outbox {
+	box := s.out
+	s.out = nil
+	if s.text {
+		text := outboxes.Get().(*outbox)
+		for _, p := range box.parts {
+			if p.raw {
+				text.buf = append(text.buf, box.frames(p)...)
+				continue
+			}
+			text.buf = appendTextFrames(text.buf, box.frames(p))
+		}
+		text.copied(0, box.count, false)
+		// It counts in the budget for what was reserved.
+		text.size, text.count = box.size, box.count
+		box.release()
+		box = text
+	}
+	return box
+}
+
+// wroteLocked gives back what box had of the budget, and box itself.
+func (s *Session) wroteLocked(box *outbox) {
+	s.bytes -= box.size
+	s.packets -= box.count
+	box.release()
+	if s.room != nil && s.hasRoom() {
+		close(s.room)
+		s.room = nil
+	}
+}
+
+// drainedUnlock ends the stream of a closing session once its queue is empty. What the peer still
+// sends is read and dropped until it closes too: closing at once could reset the connection before
+// our last words are read. Called with mu held, releases it.
+func (s *Session) drainedUnlock() {
+	if s.state != draining || s.out != nil {
+		s.mu.Unlock()
+		return
+	}
+	ws, peerDone := s.ws, s.peerDone
+	s.mu.Unlock()
+	if peerDone {
+		s.end(ReasonTransportClose, nil)
+		return
+	}
+	if ws.conn.CloseWrite() != nil {
+		// The peer cannot see the end of the stream. One that answers our close frame ends the
+		// session at once, any other soon.
+		s.server.wheel.Schedule(&s.beat, blindCloseTimeout, s.beatFn)
+	}
+}

@@ -1,0 +1,159 @@
+// Starts the page: finds the gateway, loads its client, asks who is there, and shows the chat.
+import { Chat } from "./chat.js";
+import { gateway, load } from "./client.js";
+import { $, say } from "./dom.js";
+import { View } from "./view.js";
+
+/** What the browser remembers. It may refuse to; then nothing is. */
+const memory = {
+  read(storage, key) {
+    try {
+      return JSON.parse(storage().getItem(`perch.${key}`));
+    } catch {
+      return null;
+    }
+  },
+  write(storage, key, value) {
+    try {
+      storage().setItem(`perch.${key}`, JSON.stringify(value));
+    } catch {
+      // A page without storage works as well.
+    }
+  },
+};
+const tab = () => sessionStorage; // a reload stays in its rooms, a second window is somebody else
+const browser = () => localStorage;
+
+function colours() {
+  const button = $("theme"), system = matchMedia("(prefers-color-scheme: dark)");
+  let chosen = memory.read(browser, "theme");
+  const apply = () => {
+    const dark = chosen ? chosen === "dark" : system.matches;
+    if (chosen) document.documentElement.dataset.theme = chosen;
+    button.setAttribute("aria-pressed", String(dark));
+    button.title = dark ? "Switch to light colours" : "Switch to dark colours";
+  };
+  button.addEventListener("click", () => {
+    chosen = button.getAttribute("aria-pressed") === "true" ? "light" : "dark";
+    memory.write(browser, "theme", chosen);
+    apply();
+  });
+  system.addEventListener("change", apply);
+  apply();
+}
+
+/** Asks for a name, and for a room unless it is only the name that changes. */
+function ask(chat, { renaming }) {
+  const dialog = $("welcome"), form = dialog.querySelector("form"), error = form.querySelector(".error");
+  const { name, room } = form.elements;
+  name.value = chat.name || memory.read(browser, "name") || "";
+  room.value = renaming ? "" : wanted() || "lobby";
+  room.required = !renaming;
+  room.hidden = $("room-label").hidden = renaming;
+  form.querySelector("h1").textContent = renaming ? "Change your name" : "Welcome to Perch";
+  form.querySelector(".lead").hidden = renaming;
+  const submit = form.querySelector("button");
+  submit.textContent = renaming ? "Change" : "Start talking";
+  say(error, "");
+
+  return new Promise((resolve) => {
+    // Without a name there is nothing to go back to.
+    dialog.oncancel = (event) => {
+      if (!renaming) event.preventDefault();
+    };
+    dialog.onclose = () => resolve();
+    form.onsubmit = async (event) => {
+      event.preventDefault();
+      const who = name.value.trim(), where = room.value.trim();
+      if (!who || (!renaming && !where)) {
+        say(error, who ? "Which room?" : "What is your name?");
+        (who ? room : name).focus();
+        return;
+      }
+      submit.disabled = true;
+      try {
+        if (renaming) await chat.rename(who);
+        else {
+          chat.name = who;
+          await chat.join(where);
+        }
+        dialog.close();
+      } catch (problem) {
+        say(error, problem.message);
+        (problem.details?.field === "room" ? room : name).focus();
+      } finally {
+        submit.disabled = false;
+      }
+    };
+    dialog.showModal();
+  });
+}
+
+/** A link may name a room: …/#garden. */
+function wanted() {
+  try {
+    return decodeURIComponent(location.hash.slice(1));
+  } catch {
+    return "";
+  }
+}
+
+function help(title, lead, steps) {
+  const place = $("help");
+  place.querySelector("h1").textContent = title;
+  place.querySelector(".lead").textContent = lead;
+  place.querySelector(".steps").hidden = !steps;
+  place.querySelector("button").addEventListener("click", () => location.reload());
+  place.hidden = false;
+}
+
+async function start() {
+  colours();
+  let server;
+  try {
+    server = gateway();
+  } catch (problem) {
+    help("No server to talk to", problem.message, false);
+    return;
+  }
+  let io;
+  try {
+    io = await load(server);
+  } catch {
+    help("The chat’s client could not be loaded",
+      `It comes from ${server}/socket.io/socket.io.esm.min.js: the server hands out the one that npm installed, or else points to the official CDN. Neither could be reached.`,
+      true);
+    return;
+  }
+
+  const chat = new Chat(io, server);
+  chat.name = memory.read(tab, "name") ?? "";
+  const remember = () => {
+    memory.write(tab, "name", chat.name);
+    memory.write(tab, "rooms", { names: [...chat.rooms.keys()], current: chat.current?.name });
+    memory.write(browser, "name", chat.name);
+  };
+  const before = memory.read(tab, "rooms"); // the view remembers anew as it is made
+  let begun = false;
+  const view = new View(chat, {
+    onRename: async () => {
+      await ask(chat, { renaming: true });
+      remember();
+      chat.show(chat.current?.name);
+    },
+    onRooms: () => begun && remember(),
+  });
+  $("app").hidden = false;
+
+  if (chat.name && before?.names?.length) {
+    for (const name of before.names) await chat.join(name).catch(() => {});
+    if (before.current) chat.show(before.current);
+  }
+  if (chat.rooms.size === 0) await ask(chat, { renaming: false });
+  begun = true;
+  remember();
+  chat.show(chat.current?.name);
+  view.composer.focus();
+}
+
+start();

@@ -1,0 +1,31 @@
+// Which gateway to talk to, and the official client that it hands out.
+
+/**
+ * The gateway's origin: the page's own, or the one named by `?server=http://host:port`.
+ * Its script will run in this page, so a link must not choose any host it likes: another
+ * host than the page's own, or this machine, has to be agreed to.
+ */
+export function gateway(page = new URL(location.href)) {
+  const named = page.searchParams.get("server");
+  if (!named) return page.origin;
+  let url;
+  try {
+    url = new URL(named);
+  } catch {
+    throw new Error(`“${named}” is not an address. Use one like ?server=http://localhost:3000`);
+  }
+  if (url.protocol !== "http:" && url.protocol !== "https:") {
+    throw new Error(`A gateway is reached over http or https, not ${url.protocol}`);
+  }
+  const known = [page.hostname, "localhost", "127.0.0.1", "[::1]"];
+  if (!known.includes(url.hostname) && !confirm(`Connect to ${url.host}? It will be able to run scripts in this page.`)) {
+    throw new Error(`Not connected to ${url.host}.`);
+  }
+  return url.origin;
+}
+
+/** The function `io` of the official client, as the gateway serves it or points to it. */
+export async function load(server) {
+  const { io } = await import(new URL("/socket.io/socket.io.esm.min.js", server).href);
+  return io;
+}

@@ -1,0 +1,17 @@
+module github.com/perch-go/perch
+
+go 1.26.0
+
+require (
+	github.com/go-json-experiment/json v1.27.2
+	github.com/gobwas/ws v1.5.0
+	golang.org/x/sys v0.49.0
+)
+
+// Tests only.
+require (
+	github.com/coder/websocket v1.8.15
+	go.uber.org/goleak v1.3.0
+)
+
+require github.com/gobwas/httphead v0.1.0 // indirect

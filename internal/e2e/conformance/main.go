@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// profile is a reference configuration: a handler for the whole server, and what ends it.
+type profile struct {
+	http.Handler
+	shutdown func(context.Context) error
+}
+
+var profiles = map[string]func() (*profile, error){
+	"engine":   engine,
+	"protocol": protocol,
+	"bench":    bench,
+}
+
+// The times of the engine and protocol profiles, which suites wait for.
+const (
+	pingInterval = 300 * time.Millisecond
+	pingTimeout  = 200 * time.Millisecond
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	switch err := run(ctx, os.Args[1:], os.Stdout); {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	default:
+		fmt.Fprintln(os.Stderr, "conformance:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves a profile until ctx is done.
+func run(ctx context.Context, args []string, out io.Writer) error {
+	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
+	name := flags.String("profile", "", "`profile` to serve: "+names())
+	addr := flags.String("addr", "127.0.0.1:0", "`address` to listen on")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	serve, ok := profiles[*name]
+	if !ok {
+		return fmt.Errorf("unknown -profile %q: choose one of %s", *name, names())
+	}
+	p, err := serve()
+	if err != nil {
+		return err
+	}
+	l, err := net.Listen("tcp", *addr)
+	if err != nil {
+		return errors.Join(fmt.Errorf("cannot listen on %s, choose another -addr: %w", *addr, err), p.shutdown(context.Background()))
+	}
+	fmt.Fprintln(out, "listening on", l.Addr())
+
+	srv := &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+	}
+	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return errors.Join(err, p.shutdown(closing), srv.Shutdown(closing))
+}
+
+func names() string {
+	var all []string
+	for name := range profiles {
+		all = append(all, name)
+	}
+	slices.Sort(all)
+	return strings.Join(all, ", ")
+}

@@ -1,0 +1,76 @@
+package e2e
+
+import (
+	"cmp"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+const (
+	conformance = "github.com/perch-go/perch/internal/e2e/conformance"
+	chat        = "github.com/perch-go/perch/examples/chat"
+
+	clientFiles = "node_modules/socket.io-client/dist"
+	anyPort     = "127.0.0.1:0"
+)
+
+// The suites run one after the other, not in parallel: the profiles have heartbeats of 300 ms and 200 ms, which a crowded
+// machine would miss.
+
+func TestEngine(t *testing.T) {
+	suite(t, "engine.test.mjs", map[string]string{
+		"PERCH_ENGINE_URL": start(t, conformance, "-profile", "engine", "-addr", anyPort),
+	})
+}
+
+func TestProtocol(t *testing.T) {
+	suite(t, "protocol.test.mjs", map[string]string{
+		"PERCH_PROTOCOL_URL": start(t, conformance, "-profile", "protocol", "-addr", anyPort),
+	})
+}
+
+func TestSocketIO(t *testing.T) {
+	suite(t, "socketio.test.mjs", map[string]string{
+		"PERCH_PROTOCOL_URL": start(t, conformance, "-profile", "protocol", "-addr", anyPort),
+	})
+}
+
+func TestLab(t *testing.T) {
+	suite(t, "lab.test.mjs", map[string]string{
+		"PERCH_LAB_URL":    startLab(t),
+		"PERCH_DOOMED_URL": startLab(t),
+	})
+}
+
+func TestChat(t *testing.T) {
+	suite(t, "chat.test.mjs", map[string]string{
+		"PERCH_CHAT_URL": start(t, chat, "-addr", anyPort, "-client", clientFiles),
+	})
+}
+
+func TestBrowser(t *testing.T) {
+	page, err := filepath.Abs("../../examples/chat/page")
+	if err != nil {
+		t.Fatal(err)
+	}
+	suite(t, "browser.test.mjs", map[string]string{
+		"PERCH_CHAT_URL":    start(t, chat, "-addr", anyPort, "-client", clientFiles),
+		"PERCH_PAGE":        page,
+		"PERCH_CHROMIUM":    chromium(t),
+		"PERCH_SCREENSHOTS": cmp.Or(os.Getenv("PERCH_SCREENSHOTS"), t.TempDir()), // set it to look at them
+	})
+}
+
+// chromium is the system's browser: the driver brings none of its own.
+func chromium(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Fatal(`no Chromium: run "make install", or "apt-get install chromium"`)
+	return ""
+}

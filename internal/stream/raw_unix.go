@@ -1,0 +1,184 @@
+//go:build unix
+
+package stream
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// raw works on the descriptor itself, inside RawConn's callbacks, so that a Close by another
+// goroutine can never let an operation hit a descriptor that has been given to somebody else.
+type raw struct {
+	conn net.Conn
+	rc   syscall.RawConn
+}
+
+func newRaw(c net.Conn) Conn {
+	rc, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil
+	}
+	return &raw{conn: c, rc: rc}
+}
+
+// rawOp carries one operation into RawConn's callback and its result out. The callbacks are bound
+// once per pooled object, because a fresh closure would be an allocation per read and write.
+type rawOp struct {
+	wait bool
+	p    []byte  // TryRead's target, or what is still to write when v has one element
+	buf  *Buffer // Read's result
+	v    [][]byte
+	n    int
+	err  error
+
+	readFn, readIntoFn, writeFn func(fd uintptr) bool
+}
+
+var rawOps = sync.Pool{New: func() any {
+	op := new(rawOp)
+	op.readFn, op.readIntoFn, op.writeFn = op.read, op.readInto, op.write
+	return op
+}}
+
+func (op *rawOp) release() {
+	op.p, op.buf, op.v, op.n, op.err, op.wait = nil, nil, nil, 0, nil, false
+	rawOps.Put(op)
+}
+
+func (r *raw) TryRead(p []byte) (int, error) {
+	op := rawOps.Get().(*rawOp)
+	defer op.release()
+	op.p = p
+	if err := r.rc.Read(op.readFn); err != nil {
+		return 0, err
+	}
+	return op.n, op.err
+}
+
+func (op *rawOp) read(fd uintptr) bool {
+	op.n, op.err = sysRead(int(fd), op.p)
+	return true
+}
+
+func (r *raw) Read() (*Buffer, error) {
+	op := rawOps.Get().(*rawOp)
+	defer op.release()
+	if err := r.rc.Read(op.readIntoFn); err != nil {
+		return nil, err
+	}
+	return op.buf, op.err
+}
+
+// readInto takes a buffer, gives it back when there is nothing to read, and lets RawConn wait.
+func (op *rawOp) readInto(fd uintptr) bool {
+	b := takeBuffer()
+	b.n, op.err = sysRead(int(fd), b.array[:])
+	if op.err != nil {
+		b.Release()
+		return !errors.Is(op.err, ErrWouldBlock)
+	}
+	op.buf = b
+	return true
+}
+
+func sysRead(fd int, p []byte) (int, error) {
+	for {
+		n, err := unix.Read(fd, p)
+		switch {
+		case err == nil && n == 0:
+			return 0, io.EOF
+		case err == nil:
+			return n, nil
+		case err == unix.EINTR:
+		case err == unix.EAGAIN:
+			return 0, ErrWouldBlock
+		default:
+			return 0, err
+		}
+	}
+}
+
+func (r *raw) TryWrite(v [][]byte) (int, error) { return r.write(v, false) }
+
+func (r *raw) Write(v [][]byte) (int, error) { return r.write(v, true) }
+
+func (r *raw) write(v [][]byte, wait bool) (int, error) {
+	op := rawOps.Get().(*rawOp)
+	defer op.release()
+	op.wait = wait
+	if len(v) == 1 {
+		op.p = v[0]
+	} else {
+		op.v = append(make([][]byte, 0, len(v)), v...) // advance changes it
+	}
+	if err := r.rc.Write(op.writeFn); err != nil {
+		return op.n, err
+	}
+	return op.n, op.err
+}
+
+func (op *rawOp) write(fd uintptr) bool {
+	for {
+		var n int
+		var err error
+		if op.v == nil {
+			n, err = unix.Write(int(fd), op.p)
+		} else {
+			n, err = unix.Writev(int(fd), op.v[:min(len(op.v), maxVector)])
+		}
+		if n > 0 {
+			op.n += n
+			if op.advance(n) {
+				return true
+			}
+			continue
+		}
+		switch err {
+		case unix.EINTR:
+		case unix.EAGAIN:
+			if op.wait {
+				return false
+			}
+			op.err = ErrWouldBlock
+			return true
+		case nil:
+			op.err = io.ErrUnexpectedEOF // an empty slice was handed in
+			return true
+		default:
+			op.err = err
+			return true
+		}
+	}
+}
+
+const maxVector = 1024 // IOV_MAX
+
+// advance drops n written bytes from what is still to write and reports whether that was all.
+func (op *rawOp) advance(n int) bool {
+	if op.v == nil {
+		op.p = op.p[n:]
+		return len(op.p) == 0
+	}
+	for n > 0 && n >= len(op.v[0]) {
+		n -= len(op.v[0])
+		op.v = op.v[1:]
+	}
+	if n > 0 {
+		op.v[0] = op.v[0][n:]
+	}
+	return len(op.v) == 0
+}
+
+func (r *raw) Direct() bool { return true }
+
+func (r *raw) CloseWrite() error {
+	return r.conn.(interface{ CloseWrite() error }).CloseWrite()
+}
+
+func (r *raw) Close() error { return r.conn.Close() }

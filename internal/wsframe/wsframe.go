@@ -1,0 +1,275 @@
+// Package wsframe reads and builds WebSocket frames (RFC 6455) on byte slices, for a server: frames
+// of the client are masked, ours are not. Header rules, masking and codes are those of gobwas/ws;
+// reassembly, UTF-8 and limits are ours, because we read from buffers that we do not keep.
+package wsframe
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"unicode/utf8"
+
+	"github.com/gobwas/ws"
+)
+
+// Op is a frame's opcode.
+type Op = ws.OpCode
+
+const (
+	Text   = ws.OpText
+	Binary = ws.OpBinary
+	Close  = ws.OpClose
+	Ping   = ws.OpPing
+	Pong   = ws.OpPong
+)
+
+// Close codes of RFC 6455 section 7.4.1 that we send.
+const (
+	StatusNormal    = uint16(ws.StatusNormalClosure)
+	StatusGoingAway = uint16(ws.StatusGoingAway)
+	StatusProtocol  = uint16(ws.StatusProtocolError)
+	StatusInvalid   = uint16(ws.StatusInvalidFramePayloadData)
+	StatusTooBig    = uint16(ws.StatusMessageTooBig)
+)
+
+// Error is a violation of the protocol. The connection is to be closed with Code.
+type Error struct {
+	Code   uint16
+	Reason string
+}
+
+func (e *Error) Error() string { return fmt.Sprintf("websocket: %s (close code %d)", e.Reason, e.Code) }
+
+var errIncomplete = errors.New("incomplete header")
+
+// maxFragments bounds how many frames a message may come in, so that empty ones cannot go on forever
+// (CVE-2026-48779).
+const maxFragments = 16384
+
+// Message is one complete data message or control frame.
+type Message struct {
+	Op      Op
+	Payload []byte
+}
+
+// Reader turns the bytes of one connection into messages. It keeps nothing while no message is under
+// way, and what has arrived of one in a single buffer however it was fragmented. The zero value needs
+// Limit. It belongs to the connection's reader.
+type Reader struct {
+	// Limit is the largest message accepted, in bytes; a longer one is close code 1009.
+	Limit int64
+
+	in      []byte // what is left of the bytes fed
+	head    [ws.MaxHeaderSize]byte
+	headLen int8 // bytes of a split header kept in head
+
+	inFrame   bool
+	done      bool // message is complete and was handed out
+	frame     ws.Header
+	left      int64 // payload bytes of the frame still to come
+	message   []byte
+	messageOp Op // of the message under way, 0 when there is none
+	fragments int
+	control   []byte // payload of a control frame that came in pieces
+}
+
+// Feed gives the reader the next bytes. It unmasks them in place, and the messages that Next returns
+// may alias them, so they must stay as they are until Next has reported that it needs more.
+func (r *Reader) Feed(b []byte) { r.in = b }
+
+// Next returns the next message; ok is false when more bytes are needed. The payload is valid until
+// the following call. After an error, which is always an *Error, the reader is of no further use.
+func (r *Reader) Next() (m Message, ok bool, err error) {
+	if r.done {
+		r.done, r.message = false, nil
+	}
+	for {
+		if !r.inFrame {
+			if err := r.header(); err == errIncomplete {
+				return Message{}, false, nil
+			} else if err != nil {
+				return Message{}, false, err
+			}
+		}
+		if len(r.in) == 0 && r.left > 0 {
+			return Message{}, false, nil
+		}
+		n := int(min(int64(len(r.in)), r.left))
+		part := r.in[:n]
+		r.in = r.in[n:]
+		ws.Cipher(part, r.frame.Mask, int(r.frame.Length-r.left))
+		r.left -= int64(n)
+		whole := n == int(r.frame.Length) // the frame's payload lies in one piece in the input
+
+		if r.frame.OpCode.IsControl() {
+			if !whole {
+				r.control = append(r.control, part...)
+				part = r.control
+			}
+			if r.left > 0 {
+				continue
+			}
+			r.inFrame, r.control = false, nil
+			return Message{r.frame.OpCode, part}, true, nil
+		}
+
+		if whole && r.frame.Fin && r.frame.OpCode != ws.OpContinuation {
+			r.inFrame, r.messageOp = false, 0
+			return r.finish(r.frame.OpCode, part)
+		}
+		r.message = append(r.message, part...)
+		if r.left > 0 {
+			continue
+		}
+		r.inFrame = false
+		if !r.frame.Fin {
+			continue
+		}
+		op := r.messageOp
+		r.messageOp, r.fragments, r.done = 0, 0, true
+		return r.finish(op, r.message)
+	}
+}
+
+func (r *Reader) finish(op Op, payload []byte) (Message, bool, error) {
+	if op == Text && !utf8.Valid(payload) {
+		return Message{}, false, &Error{StatusInvalid, "text is not valid UTF-8"}
+	}
+	return Message{op, payload}, true, nil
+}
+
+// header reads the next frame's header, which may be spread over several feeds, and judges it.
+func (r *Reader) header() error {
+	h, n, err := parseHeader(r.in)
+	if r.headLen > 0 || err == errIncomplete && len(r.in) > 0 {
+		// Rare: the header is split. Complete it in head.
+		had := int(r.headLen)
+		took := copy(r.head[had:], r.in)
+		h, n, err = parseHeader(r.head[:had+took])
+		if err == errIncomplete {
+			r.headLen = int8(had + took)
+			r.in = r.in[took:]
+			return err
+		}
+		n -= had
+		r.headLen = 0
+	}
+	if err != nil {
+		return err
+	}
+	r.in = r.in[n:]
+
+	state := ws.StateServerSide
+	if r.messageOp != 0 {
+		state |= ws.StateFragmented
+	}
+	if err := ws.CheckHeader(h, state); err != nil {
+		return &Error{StatusProtocol, err.Error()}
+	}
+	if !h.OpCode.IsControl() {
+		if h.Length > r.Limit-int64(len(r.message)) {
+			return &Error{StatusTooBig, fmt.Sprintf("message exceeds the limit of %d bytes", r.Limit)}
+		}
+		if h.OpCode != ws.OpContinuation {
+			r.messageOp = h.OpCode
+		}
+		if r.fragments++; r.fragments > maxFragments {
+			return &Error{StatusTooBig, "message comes in too many fragments"}
+		}
+		if h.Fin && h.OpCode != ws.OpContinuation {
+			r.fragments = 0
+		}
+	}
+	r.frame, r.left, r.inFrame = h, h.Length, true
+	return nil
+}
+
+// parseHeader reads a frame header from the start of b and returns its length.
+func parseHeader(b []byte) (h ws.Header, n int, err error) {
+	if len(b) < 2 {
+		return h, 0, errIncomplete
+	}
+	h.Fin = b[0]&0x80 != 0
+	h.Rsv = b[0] & 0x70 >> 4
+	h.OpCode = ws.OpCode(b[0] & 0x0f)
+	h.Masked = b[1]&0x80 != 0
+	n = 2
+	switch length := b[1] & 0x7f; length {
+	case 126:
+		if len(b) < 4 {
+			return h, 0, errIncomplete
+		}
+		h.Length = int64(binary.BigEndian.Uint16(b[2:]))
+		n = 4
+		if h.Length < 126 {
+			return h, 0, &Error{StatusProtocol, "length is not in its shortest form"}
+		}
+	case 127:
+		if len(b) < 10 {
+			return h, 0, errIncomplete
+		}
+		long := binary.BigEndian.Uint64(b[2:])
+		if long>>63 != 0 || long < 1<<16 {
+			return h, 0, &Error{StatusProtocol, "length is not in its shortest form"}
+		}
+		h.Length = int64(long)
+		n = 10
+	default:
+		h.Length = int64(length)
+	}
+	if h.Masked {
+		if len(b) < n+4 {
+			return h, 0, errIncomplete
+		}
+		copy(h.Mask[:], b[n:])
+		n += 4
+	}
+	return h, n, nil
+}
+
+// AppendHeader appends the header of an unmasked, unfragmented frame.
+func AppendHeader(dst []byte, op Op, length int) []byte {
+	dst = append(dst, 0x80|byte(op))
+	switch {
+	case length < 126:
+		return append(dst, byte(length))
+	case length < 1<<16:
+		return append(dst, 126, byte(length>>8), byte(length))
+	default:
+		return binary.BigEndian.AppendUint64(append(dst, 127), uint64(length))
+	}
+}
+
+// AppendClose appends a close frame.
+func AppendClose(dst []byte, code uint16, reason string) []byte {
+	reason = reason[:min(len(reason), 123)]
+	dst = AppendHeader(dst, Close, 2+len(reason))
+	return append(binary.BigEndian.AppendUint16(dst, code), reason...)
+}
+
+// CloseCode reads the payload of a close frame and returns the code to answer with: the peer's own,
+// or what is wrong with it (RFC 6455 sections 5.5.1 and 7.4).
+func CloseCode(payload []byte) (code uint16, reason string) {
+	if len(payload) == 0 {
+		return StatusNormal, ""
+	}
+	if len(payload) == 1 {
+		return StatusProtocol, ""
+	}
+	status := ws.StatusCode(binary.BigEndian.Uint16(payload))
+	text := payload[2:]
+	if err := ws.CheckCloseFrameData(status, string(text)); err != nil {
+		return StatusProtocol, ""
+	}
+	return uint16(status), string(text)
+}
+
+// Cut splits the first frame off b, which must be a sequence of whole frames built by AppendHeader.
+func Cut(b []byte) (op Op, payload, rest []byte) {
+	h, n, err := parseHeader(b)
+	if err != nil || int64(len(b)-n) < h.Length {
+		return 0, nil, nil
+	}
+	end := n + int(h.Length)
+	return h.OpCode, b[n:end], b[end:]
+}

@@ -1,0 +1,85 @@
+package perch
+
+import (
+	"errors"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/socketio"
+)
+
+// Option is safe for concurrent use, and for several apps. It is a setting of an [App].
+// Where an option is given twice the later one
+// counts, except for [WithGateways], which adds.
+type Option func(*settings)
+
+// EngineOptions is a plain value: the settings of the transports below every gateway of an app:
+// heartbeat, limits, budgets. Their CORS is the same setting as [WithCORS].
+type EngineOptions = engineio.Options
+
+// settings is what the options of one app add up to.
+type settings struct {
+	gateways       []Gateway
+	engine         engineio.Options
+	cors           *CORS
+	logger         *slog.Logger
+	client         fs.FS
+	connectTimeout time.Duration
+	maxAttachments int
+	errs           []error
+}
+
+// WithGateways adds gateways, in the order in which their hooks and their handlers of
+// the same event run. An app needs at least one.
+func WithGateways(gateways ...Gateway) Option {
+	return func(s *settings) { s.gateways = append(s.gateways, gateways...) }
+}
+
+// WithCORS sets which other origins' pages are let in by servers whose gateways do
+// not say. The default is none.
+func WithCORS(c CORS) Option {
+	return func(s *settings) { s.cors = &c }
+}
+
+// WithEngine sets the transports' options; each zero field is the default that
+// [EngineOptions] names. The default is the zero value.
+func WithEngine(o EngineOptions) Option {
+	return func(s *settings) { s.engine = o }
+}
+
+// WithLogger sets where the app logs. The default is slog.Default(), as of New.
+func WithLogger(l *slog.Logger) Option {
+	return func(s *settings) { s.logger = l }
+}
+
+// WithClientBundle serves the official JavaScript client from files, the directory
+// npm puts at node_modules/socket.io-client/dist, under the servers' paths: a page
+// loads /socket.io/socket.io.esm.min.js. By default these names redirect to the
+// official CDN.
+func WithClientBundle(files fs.FS) Option {
+	return func(s *settings) {
+		if s.client = files; files == nil {
+			return
+		}
+		if err := socketio.CheckClientBundle(files); err != nil {
+			s.errs = append(s.errs, errors.Join(errors.New("perch: WithClientBundle: pass another directory or leave the option out"), err))
+		}
+	}
+}
+
+// defaultConnectTimeout is socketio's too.
+const defaultConnectTimeout = 45 * time.Second
+
+// WithConnectTimeout sets how long a client may take to join a namespace, connection
+// hooks included. Zero is the default, 45 s.
+func WithConnectTimeout(d time.Duration) Option {
+	return func(s *settings) { s.connectTimeout = d }
+}
+
+// WithMaxAttachments sets how many binary attachments one event may carry. Zero is
+// the default, 10.
+func WithMaxAttachments(n int) Option {
+	return func(s *settings) { s.maxAttachments = n }
+}

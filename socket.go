@@ -1,0 +1,223 @@
+package perch
+
+import (
+	"context"
+
+	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/socketio"
+)
+
+// Socket is safe for concurrent use. It is one client in one namespace, the same value
+// for as long as the client is connected.
+type Socket struct {
+	io *socketio.Socket // nil: no connection, see SocketFrom
+}
+
+// Handshake is immutable and safe for concurrent use. It is the request a client came
+// with, and its auth.
+type Handshake = socketio.Handshake
+
+// Answer is a client's ack. It belongs to whoever asked.
+type Answer = socketio.Reply
+
+var detached = new(Socket)
+
+// SocketFrom is the socket whose event or hook ctx belongs to. It is never nil: of
+// any other context it is a socket without connection, whose id is empty and whose
+// methods return [ErrNoSocket].
+func SocketFrom(ctx context.Context) *Socket {
+	if io, ok := socketio.SocketFrom(ctx); ok {
+		if s, ok := socketOf(io); ok {
+			return s
+		}
+	}
+	return detached
+}
+
+func socketOf(io *socketio.Socket) (*Socket, bool) {
+	s, ok := io.Owner().(*Socket)
+	return s, ok
+}
+
+// ID is the socket's id, unique and never used again. It is also the name of a room
+// with nobody else in it.
+func (s *Socket) ID() string {
+	if s.io == nil {
+		return ""
+	}
+	return s.io.ID()
+}
+
+// Namespace is the name of the namespace the socket is in.
+func (s *Socket) Namespace() string {
+	if s.io == nil {
+		return ""
+	}
+	return s.io.Namespace().Name()
+}
+
+// Handshake is the request the client came with; nil without a connection.
+func (s *Socket) Handshake() *Handshake {
+	if s.io == nil {
+		return nil
+	}
+	return s.io.Handshake()
+}
+
+// Transport is how the client is connected at the moment.
+func (s *Socket) Transport() engineio.Transport {
+	if s.io == nil {
+		return ""
+	}
+	return s.io.Conn().Transport()
+}
+
+// Connected reports whether the client has been told that it is connected, and is.
+func (s *Socket) Connected() bool { return s.io != nil && s.io.Connected() }
+
+// Context is what the socket's handlers and hooks get: it carries the values of the
+// handshake request's context, without its cancellation.
+func (s *Socket) Context() context.Context {
+	if s.io == nil {
+		return context.Background()
+	}
+	return s.io.Context()
+}
+
+// Emit sends an event to the client. It never waits: see [EngineOptions] for what
+// happens to a client that does not keep up.
+func (s *Socket) Emit(event string, args ...any) error {
+	if s.io == nil {
+		return ErrNoSocket
+	}
+	return s.io.Emit(event, args...)
+}
+
+// EmitVolatile sends an event that is dropped if the client cannot be written to at
+// once.
+func (s *Socket) EmitVolatile(event string, args ...any) error {
+	if s.io == nil {
+		return ErrNoSocket
+	}
+	return s.io.Volatile().Emit(event, args...)
+}
+
+// Send is Emit that waits until there is room for the event.
+func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
+	if s.io == nil {
+		return ErrNoSocket
+	}
+	return s.io.Send(ctx, event, args...)
+}
+
+// EmitWithAck sends an event and waits for the client's answer, until ctx is done or
+// the client leaves.
+func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*Answer, error) {
+	if s.io == nil {
+		return nil, ErrNoSocket
+	}
+	return s.io.EmitWithAck(ctx, event, args...)
+}
+
+// Join puts the socket into rooms, which exist as long as someone is in them.
+func (s *Socket) Join(rooms ...string) error {
+	if s.io == nil {
+		return ErrNoSocket
+	}
+	return s.io.Join(rooms...)
+}
+
+// Leave takes the socket out of rooms.
+func (s *Socket) Leave(rooms ...string) {
+	if s.io != nil {
+		s.io.Leave(rooms...)
+	}
+}
+
+// Rooms are the rooms the socket is in, the one of its own id included.
+func (s *Socket) Rooms() []string {
+	if s.io == nil {
+		return nil
+	}
+	return s.io.Rooms()
+}
+
+// To selects the sockets in any of the rooms, without this one.
+func (s *Socket) To(rooms ...string) *Broadcast { return s.Broadcast().To(rooms...) }
+
+// In is another name for To.
+func (s *Socket) In(rooms ...string) *Broadcast { return s.Broadcast().To(rooms...) }
+
+// Except selects everyone else but the sockets in any of the rooms.
+func (s *Socket) Except(rooms ...string) *Broadcast { return s.Broadcast().Except(rooms...) }
+
+// Broadcast selects everyone else in the namespace.
+func (s *Socket) Broadcast() *Broadcast { return &Broadcast{sender: s} }
+
+// Disconnect ends the socket, or, with closeConn, the client's whole connection with
+// all its namespaces.
+func (s *Socket) Disconnect(closeConn bool) {
+	if s.io != nil {
+		s.io.Disconnect(closeConn)
+	}
+}
+
+// Auth decodes what the client gave as auth when it connected, {} if it gave none,
+// straight into a T, and calls its Validate method if it has one. Its error is meant
+// for the client: return it from HandleConnection to refuse.
+func Auth[T any](ctx context.Context) (T, error) {
+	var auth T
+	s := SocketFrom(ctx)
+	if s.io == nil {
+		return auth, ErrNoSocket
+	}
+	if err := s.io.Handshake().DecodeAuth(&auth); err != nil {
+		return auth, badPayload(err)
+	}
+	if validate := validatorOf[T](); validate != nil {
+		if err := validate(&auth); err != nil {
+			return auth, invalid(err)
+		}
+	}
+	return auth, nil
+}
+
+// Key is safe for concurrent use; what is kept under it is the application's business.
+// It is a typed name for something kept with a socket: make it once, as a package
+// variable, with [NewKey].
+type Key[T any] struct {
+	name string
+}
+
+// NewKey makes a key. The name is what others see of it, a cluster or an admin page;
+// two keys of one name and type are the same key.
+func NewKey[T any](name string) Key[T] { return Key[T]{name} }
+
+// Name is the name the key was made with.
+func (k Key[T]) Name() string { return k.name }
+
+// Value is what the socket has under the key, or T's zero value.
+func (k Key[T]) Value(s *Socket) T {
+	v, _ := k.Lookup(s)
+	return v
+}
+
+// Lookup is what the socket has under the key, and whether it has anything.
+func (k Key[T]) Lookup(s *Socket) (v T, ok bool) {
+	if s.io == nil {
+		return v, false
+	}
+	stored, ok := s.io.Load(k.name)
+	if !ok {
+		return v, false
+	}
+	v, ok = stored.(T)
+	return v, ok
+}
+
+// Set puts v under the key. On a socket without connection it does nothing.
+func (k Key[T]) Set(s *Socket, v T) {
+	if s.io != nil {
+		s.io.Store(k.name, v)
+	}
+}

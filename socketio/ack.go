@@ -1,0 +1,124 @@
+package socketio
+
+import (
+	"context"
+
+	"github.com/perch-go/perch/internal/wheel"
+)
+
+// Reply is immutable and safe for concurrent use. It is what a client acknowledged with.
+type Reply struct {
+	event *Event // taken from the pool for good
+}
+
+// NumArgs is the number of arguments.
+func (r *Reply) NumArgs() int { return r.event.packet.NumArgs() }
+
+// Raw is the JSON of argument i, with placeholders for its attachments, and nil if there is no such argument. It
+// must not be changed.
+func (r *Reply) Raw(i int) []byte { return rawArg(&r.event.packet, i) }
+
+// Decode decodes argument i into what v points to, as Event.Decode does.
+func (r *Reply) Decode(i int, v any) error {
+	return decodeArg(&r.event.packet, r.event.attachments, i, v)
+}
+
+// pendingAck is an acknowledgement that somebody waits for. Whoever takes it out of Socket.more.acks settles it.
+type pendingAck struct {
+	timer wheel.Timer
+	done  chan struct{}
+	reply *Reply
+	err   error
+}
+
+func (a *pendingAck) settle(r *Reply, err error) {
+	a.reply, a.err = r, err
+	close(a.done)
+}
+
+// EmitWithAck sends an event and waits until the client acknowledges it. It returns ErrDisconnected if the client leaves,
+// the context's error if that ends first, and ErrConnecting at once if CONNECT is not answered yet, because the client
+// cannot answer either. It may be called by a handler, whose socket's other events wait meanwhile. A volatile event that
+// was dropped is engineio.ErrNotWritable here, since no answer will come.
+func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*Reply, error) {
+	return s.request(ctx, Emitter{}, event, args)
+}
+
+func (s *Socket) request(ctx context.Context, flags Emitter, event string, args []any) (*Reply, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	a := &pendingAck{done: make(chan struct{})}
+	id, err := s.expect(a)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.emitID(event, args, flags.volatile, id, true); err != nil {
+		s.takeAck(id)
+		return nil, err
+	}
+	if flags.timeout > 0 {
+		w := s.conn.server.wheel
+		w.Schedule(&a.timer, flags.timeout, func() {
+			if s.takeAck(id) != nil {
+				a.settle(nil, ErrTimeout)
+			}
+		})
+		defer w.Stop(&a.timer)
+	}
+	if from, ok := SocketFrom(ctx); ok && from.conn == s.conn {
+		// The answer may stand behind events that wait for this very handler.
+		s.conn.session.Await()
+		defer s.conn.session.Resume()
+	}
+	select {
+	case <-a.done:
+		return a.reply, a.err
+	case <-ctx.Done():
+		s.takeAck(id)
+		return nil, context.Cause(ctx)
+	}
+}
+
+// expect registers an acknowledgement and returns its id.
+func (s *Socket) expect(a *pendingAck) (id uint64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state.Load() {
+	case statePending:
+		return 0, ErrConnecting
+	case stateLeft, stateExpelled:
+		return 0, ErrDisconnected
+	}
+	m := s.extra()
+	if m.acks == nil {
+		m.acks = make(map[uint64]*pendingAck)
+	}
+	id = m.nextAck
+	m.nextAck++
+	m.acks[id] = a
+	return id, nil
+}
+
+// takeAck takes the acknowledgement out, so that the caller is the one to settle it; nil if somebody else was.
+func (s *Socket) takeAck(id uint64) *pendingAck {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.more == nil {
+		return nil
+	}
+	a := s.more.acks[id]
+	delete(s.more.acks, id)
+	return a
+}
+
+// resolve settles what the client acknowledges. It runs on the reader, ahead of events that wait for their handler. Ids that
+// are not known, any more or at all, are ignored (S-72).
+func (s *Socket) resolve(e *Event) {
+	a := s.takeAck(e.packet.ID)
+	if a == nil {
+		e.release()
+		return
+	}
+	a.settle(&Reply{e}, nil)
+}

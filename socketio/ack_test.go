@@ -1,0 +1,237 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/perch-go/perch/engineio"
+)
+
+// request runs EmitWithAck on a goroutine of its own.
+func request(ctx context.Context, e interface {
+	EmitWithAck(ctx context.Context, event string, args ...any) (*Reply, error)
+}, event string) <-chan answer {
+	ch := make(chan answer, 1)
+	go func() {
+		r, err := e.EmitWithAck(ctx, event)
+		ch <- answer{r, err}
+	}()
+	return ch
+}
+
+type answer struct {
+	reply *Reply
+	err   error
+}
+
+// S-70, S-72: what ends the wait for an acknowledgement, and which acknowledgements are ignored.
+func TestEmitWithAck(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	n := h.Of("/chat")
+	sockets := arrivals(n)
+	c := h.dial(t)
+	c.connect("/chat", "")
+	s := within(t, sockets)
+
+	c.send("3/chat,77[]", "3/chat,99[]") // nobody asked
+	got := request(t.Context(), s, "a")
+	c.expect(`2/chat,0["a"]`)
+	c.send("3/chat,5[]", `3/chat,0["x",{"n":1}]`, `3/chat,0["again"]`)
+	a := within(t, got)
+	var text string
+	var object struct{ N int }
+	if err := errors.Join(a.err, a.reply.Decode(0, &text), a.reply.Decode(1, &object)); err != nil || text != "x" || object.N != 1 {
+		t.Errorf("%v: %q, %+v", err, text, object)
+	}
+	if a.reply.NumArgs() != 2 || string(a.reply.Raw(0)) != `"x"` || a.reply.Raw(2) != nil || !errors.Is(a.reply.Decode(2, &text), ErrNoArgument) {
+		t.Errorf("%d arguments, first %s", a.reply.NumArgs(), a.reply.Raw(0))
+	}
+
+	got = request(t.Context(), s, "b")
+	c.expect(`2/chat,1["b"]`)
+	c.send(`61-/chat,1[{"_placeholder":true,"num":0}]`, []byte("bin"))
+	var bin []byte
+	if a := within(t, got); a.err != nil || a.reply.Decode(0, &bin) != nil || string(bin) != "bin" {
+		t.Errorf("%v, %q", a.err, bin)
+	}
+
+	got = request(t.Context(), s.Timeout(20*time.Millisecond), "c")
+	c.expect(`2/chat,2["c"]`)
+	if a := within(t, got); !errors.Is(a.err, ErrTimeout) {
+		t.Errorf("no answer: %v", a.err)
+	}
+	c.send("3/chat,2[]") // late
+
+	ctx, cancel := context.WithCancelCause(t.Context())
+	got = request(ctx, s, "d")
+	c.expect(`2/chat,3["d"]`)
+	cause := errors.New("cause")
+	cancel(cause)
+	if a := within(t, got); !errors.Is(a.err, cause) {
+		t.Errorf("cancelled: %v", a.err)
+	}
+	if _, err := s.EmitWithAck(ctx, "never sent"); !errors.Is(err, cause) {
+		t.Errorf("cancelled before: %v", err)
+	}
+
+	first, second := request(t.Context(), s, "e"), request(t.Context(), s.Timeout(time.Hour), "e")
+	c.expect(`2/chat,4["e"]`, `2/chat,5["e"]`)
+	c.close()
+	for _, got := range []<-chan answer{first, second} {
+		if a := within(t, got); !errors.Is(a.err, ErrDisconnected) {
+			t.Errorf("client left: %v", a.err)
+		}
+	}
+	if _, err := s.EmitWithAck(t.Context(), "x"); !errors.Is(err, ErrDisconnected) {
+		t.Errorf("after it left: %v", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.more.acks) != 0 {
+		t.Errorf("%d acknowledgements are still awaited", len(s.more.acks))
+	}
+}
+
+// Engine rules 6 and 9: a handler that awaits an acknowledgement of the very client gets it, though it stands behind more events
+// than the inbound budget has room for. What goes beyond twice the budget ends the connection.
+func TestHandlerAwaitsItsClient(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{Engine: engineio.Options{InboundEvents: 10}})
+	n := h.Of("/")
+	results, left := make(chan answer, 1), leavings(n)
+	n.Handle("ask", func(ctx context.Context, e *Event) {
+		r, err := e.Socket().EmitWithAck(ctx, "question")
+		results <- answer{r, err}
+	})
+	n.Handle("echo", echo)
+
+	c := h.dial(t)
+	c.connect("/", "")
+	c.send(`2["ask"]`)
+	c.expect(`20["question"]`)
+	var burst []any
+	for range 15 {
+		burst = append(burst, `21["echo"]`)
+	}
+	c.send(append(burst, `30["answer"]`)...)
+	if a := within(t, results); a.err != nil || string(a.reply.Raw(0)) != `"answer"` {
+		t.Fatalf("%v", a.err)
+	}
+	for range burst {
+		c.expect("31[]")
+	}
+
+	c = h.dial(t)
+	c.connect("/", "")
+	c.send(`2["ask"]`)
+	c.expect(`20["question"]`)
+	c.send(append(append(burst, burst...), `30["answer"]`)...)
+	if a := within(t, results); !errors.Is(a.err, ErrDisconnected) {
+		t.Errorf("%v", a.err)
+	}
+	if r := within(t, left); r != ReasonInboundOverflow {
+		t.Errorf("left because of %q", r)
+	}
+}
+
+// Engine rule 6: of a client that sends without end to a handler that sleeps, no more than the inbound budget is held.
+func TestInboundIsBounded(t *testing.T) {
+	t.Parallel()
+	const bound, size = 64 << 10, 1000
+	h := serve(t, Options{Engine: engineio.Options{InboundBytes: bound}})
+	n := h.Of("/")
+	sockets, goOn := arrivals(n), make(chan struct{})
+	handled := make(chan struct{}, 1<<20)
+	n.Handle("x", func(context.Context, *Event) {
+		<-goOn
+		handled <- struct{}{}
+	})
+	c := h.dial(t)
+	c.connect("/", "")
+	s := within(t, sockets)
+
+	waiting := func() (bytes int) {
+		s.lane.mu.Lock()
+		defer s.lane.mu.Unlock()
+		for e := s.lane.head; e != nil; e = e.next {
+			bytes += len(e.text)
+		}
+		return bytes
+	}
+	// Send until neither the server nor the kernel takes any more.
+	event := frames(`2["x","` + string(make0(size)) + `"]`)
+	rest, sent := event, 0
+	for len(rest) > 0 {
+		if err := c.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
+			t.Fatal(err)
+		}
+		n, err := c.conn.Write(rest)
+		rest = rest[n:]
+		switch {
+		case err == nil:
+			rest, sent = event, sent+1
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			t.Fatal(err)
+		}
+		if err != nil && waiting() >= bound-2*size { // one event is with the handler
+			break
+		}
+	}
+	if got := waiting(); got > bound+2*size {
+		t.Errorf("%d bytes wait, the bound is %d", got, bound)
+	}
+	if sent*size < 2*bound {
+		t.Errorf("only %d events were sent", sent)
+	}
+
+	close(goOn)
+	if err := c.conn.SetWriteDeadline(time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.conn.Write(rest); err != nil {
+		t.Fatal(err)
+	}
+	for range sent + 1 {
+		within(t, handled)
+	}
+}
+
+// make0 is n zeros.
+func make0(n int) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = '0'
+	}
+	return b
+}
+
+// Attachments count while they arrive (CVE-2026-33151): reading goes on for a packet that is not complete, to twice the bound.
+func TestAttachmentsAreBounded(t *testing.T) {
+	t.Parallel()
+	const bound = 4 << 10
+	h := serve(t, Options{Engine: engineio.Options{InboundBytes: bound}})
+	n := h.Of("/")
+	left := leavings(n)
+	n.Handle("x", echo)
+	packet := func(id int) string {
+		return fmt.Sprintf(`53-%d["x",{"_placeholder":true,"num":0}]`, id)
+	}
+	c := h.dial(t)
+	c.connect("/", "")
+	for id := range 20 {
+		c.send(packet(id), make([]byte, bound/2), make([]byte, bound/2), make([]byte, bound/2))
+	}
+	for id := range 20 {
+		c.expect(fmt.Sprintf(`61-%d[{"_placeholder":true,"num":0}]`, id), make([]byte, bound/2))
+	}
+	c.send(packet(21), make([]byte, bound), make([]byte, bound), make([]byte, bound))
+	c.expectEnd()
+	if r := within(t, left); r != ReasonInboundOverflow {
+		t.Errorf("left because of %q", r)
+	}
+}

@@ -1,0 +1,18 @@
+// Package adapter decides who gets a broadcast.
+//
+// A namespace of a server hands its sockets to an [Adapter] as [Member]s. The adapter keeps the rooms
+// they are in and delivers a [Packet] to a [Selection] of them. It knows neither what a packet looks
+// like on the wire nor what a member is: a member makes the encoding it needs and keeps it in the
+// packet, so that each encoding is made once however many members share it.
+//
+// [Memory] is the adapter of a single process, and the one that every other adapter holds its local
+// members in. An adapter for a cluster passes a packet on to the other processes and lets Memory
+// deliver it here.
+//
+// # Order
+//
+// Every member sees the broadcasts of a namespace in one order. [Adapter.Broadcast] does its work in
+// three steps for that: [Member.Prepare] for all, outside any lock; [Member.Append] for all, under the
+// namespace's ordering lock, which only queues; [Member.Flush] for all, after it, which writes.
+// No lock is held while anything is encoded or written, and a slow reader delays nobody.
+package adapter

@@ -1,0 +1,53 @@
+package adapter
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Packet is safe for concurrent use once it has been handed to an adapter; its exported fields are not
+// changed after that. It is what is broadcast: an event with its arguments, not yet encoded, together
+// with the encodings that have been asked for (engine rule 7).
+type Packet struct {
+	Namespace string
+	Event     string
+	Args      []any
+
+	// Volatile drops the packet for members that cannot be written to right now (S-67).
+	Volatile bool
+
+	// Nearly always there is one format, so the first one made is found without a lock.
+	first atomic.Pointer[encoding]
+	mu    sync.Mutex
+	more  []*encoding
+}
+
+type encoding struct {
+	format string
+	value  any
+	err    error
+}
+
+// Encoding returns what encode makes of the packet for the given format. It is made once, when it is
+// first asked for, and shared by everybody who asks again; an error is kept likewise.
+func (p *Packet) Encoding(format string, encode func(*Packet) (any, error)) (any, error) {
+	if e := p.first.Load(); e != nil && e.format == format {
+		return e.value, e.err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.first.Load(); e != nil && e.format == format {
+		return e.value, e.err
+	}
+	for _, e := range p.more {
+		if e.format == format {
+			return e.value, e.err
+		}
+	}
+	e := &encoding{format: format}
+	e.value, e.err = encode(p)
+	if !p.first.CompareAndSwap(nil, e) {
+		p.more = append(p.more, e)
+	}
+	return e.value, e.err
+}

@@ -1,0 +1,333 @@
+package socketio
+
+import (
+	"errors"
+	"sync"
+
+	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/internal/wheel"
+	"github.com/perch-go/perch/socketio/parser"
+)
+
+// conn is safe for concurrent use. It is what a session's messages go to: one client with its sockets in one or more
+// namespaces. The engine calls HandleMessage from one goroutine at a time.
+//
+// Its lock is never held while something is sent or a socket is told something.
+type conn struct {
+	server     *Server
+	session    *engineio.Session
+	prev, next *conn // on the server's list, under its lock
+
+	mu       sync.Mutex
+	sockets  *Socket      // linked by Socket.next, at most one of a namespace
+	live     int          // sockets whose lane has not ended; they may be off the list already
+	timer    *wheel.Timer // until a namespace is joined
+	partial  *partial     // a packet whose attachments are awaited
+	draining bool         // the server is shutting down: no new sockets, and the last one closes the session
+	over     bool         // the session has ended, or is about to: nothing the client sends matters
+}
+
+// partial is a binary packet that is not complete yet.
+type partial struct {
+	event  *Event
+	socket *Socket
+	timer  wheel.Timer
+}
+
+// What a client can do wrong. It ends the connection and is logged at debug level: a server on the open internet sees
+// all of it.
+var (
+	errTextAwaited    = errors.New("text while attachments are awaited")
+	errBinaryAwaited  = errors.New("binary message without a packet that announces it")
+	errNotJoined      = errors.New("packet for a namespace that was not joined")
+	errJoinedTwice    = errors.New("CONNECT for a namespace that was joined before")
+	errConnectTimeout = errors.New("no namespace was joined in time")
+	errPartialTimeout = errors.New("attachments did not arrive in time")
+)
+
+// HandleMessage handles one message of the client.
+func (c *conn) HandleMessage(data []byte, binary bool) {
+	if binary {
+		c.attach(data)
+		return
+	}
+	e := newEvent(data)
+	if err := parser.Parse(e.text, &e.packet, c.server.limits); err != nil {
+		e.release()
+		c.abort(engineio.ReasonForcedClose, err) // S-93
+		return
+	}
+	c.mu.Lock()
+	over, awaited := c.over, c.partial != nil
+	s := c.find(e.packet.Namespace)
+	if s != nil && e.packet.Attachments > 0 && !over && !awaited {
+		c.await(e, s)
+		c.mu.Unlock()
+		c.session.Await()
+		c.charge(e, len(e.text))
+		return
+	}
+	c.mu.Unlock()
+	switch {
+	case over:
+		e.release()
+	case awaited:
+		e.release()
+		c.abort(engineio.ReasonForcedClose, errTextAwaited)
+	case e.packet.Type == parser.Connect:
+		c.connect(e)
+		e.release()
+	case s == nil:
+		e.release()
+		c.abort(engineio.ReasonForcedServerClose, errNotJoined) // S-94
+	default:
+		c.deliver(s, e)
+	}
+}
+
+// deliver hands a complete packet to the socket it is for.
+func (c *conn) deliver(s *Socket, e *Event) {
+	switch e.packet.Type {
+	case parser.Event, parser.BinaryEvent:
+		if !e.charged {
+			c.charge(e, len(e.text))
+		}
+		s.receive(e)
+	case parser.Ack, parser.BinaryAck:
+		c.discharge(e)
+		s.resolve(e)
+	case parser.Disconnect:
+		e.release()
+		c.unlink(s)
+		s.leave(ReasonClientNamespaceDisconnect)
+	default: // CONNECT_ERROR is the server's to send
+		e.release()
+		c.abort(engineio.ReasonForcedClose, errors.New("CONNECT_ERROR from a client"))
+	}
+}
+
+// await keeps a packet until its attachments have come. Reading has to go on for that though the inbound budget may be
+// used up, so it is bracketed by Await and Resume: a packet that is larger than the budget ends the connection.
+func (c *conn) await(e *Event, s *Socket) {
+	p := &partial{event: e, socket: s}
+	e.attachments = make([][]byte, 0, e.packet.Attachments)
+	c.partial = p
+	c.server.wheel.Schedule(&p.timer, attachmentTimeout, func() {
+		c.mu.Lock()
+		late := c.partial == p
+		c.mu.Unlock()
+		if late {
+			c.abort(engineio.ReasonForcedClose, errPartialTimeout)
+		}
+	})
+}
+
+// attach adds an attachment to the packet that awaits it.
+func (c *conn) attach(data []byte) {
+	c.mu.Lock()
+	over, p := c.over, c.partial
+	if over || p == nil {
+		c.mu.Unlock()
+		if !over {
+			c.abort(engineio.ReasonForcedClose, errBinaryAwaited)
+		}
+		return
+	}
+	e := p.event
+	e.attachments = append(e.attachments, append([]byte{}, data...))
+	complete := len(e.attachments) == e.packet.Attachments
+	if complete {
+		c.partial = nil
+	}
+	c.mu.Unlock()
+	c.charge(e, len(data))
+	if complete {
+		c.server.wheel.Stop(&p.timer)
+		c.session.Resume()
+		c.deliver(p.socket, e)
+	}
+}
+
+// charge counts a part of a packet against the inbound budget.
+func (c *conn) charge(e *Event, bytes int) {
+	e.charged = true
+	c.session.Charge(bytes)
+}
+
+// discharge takes all parts of a packet off it.
+func (c *conn) discharge(e *Event) {
+	if !e.charged {
+		return
+	}
+	e.charged = false
+	c.session.Discharge(len(e.text))
+	for _, a := range e.attachments {
+		c.session.Discharge(len(a))
+	}
+}
+
+// connect begins a socket. It is pending when connect returns, so that however many CONNECT packets come in one payload,
+// there is one socket.
+func (c *conn) connect(e *Event) {
+	ns := c.server.namespace(e.packet.Namespace)
+	if ns == nil {
+		c.refuse(string(e.packet.Namespace), connectErrorPayload{Message: messageInvalidNamespace}) // S-74
+		return
+	}
+	c.mu.Lock()
+	if old := c.find(e.packet.Namespace); old != nil {
+		switch old.state.Load() {
+		case statePending:
+			c.mu.Unlock()
+			return
+		case stateConnected:
+			c.mu.Unlock()
+			c.abort(engineio.ReasonForcedServerClose, errJoinedTwice) // S-94
+			return
+		}
+		c.drop(old)
+	}
+	if c.over || c.draining {
+		c.mu.Unlock()
+		return
+	}
+	s := newSocket(c, ns, e.packet.Data)
+	s.next = c.sockets
+	c.sockets = s
+	c.live++
+	c.server.live.Add(1)
+	c.mu.Unlock()
+	c.server.pool.run(s)
+}
+
+// refuse answers a CONNECT with an error.
+func (c *conn) refuse(namespace string, p connectErrorPayload) {
+	text, err := parser.AppendConnectError(nil, namespace, p)
+	if err != nil {
+		c.server.opts.Logger.Error("socketio: data of a ConnectError cannot be encoded", "namespace", namespace, "error", err)
+		p.Data = nil
+		text, err = parser.AppendConnectError(nil, namespace, p)
+	}
+	if err == nil {
+		_ = c.session.SendText(text) // a client that has left needs no answer
+	}
+}
+
+// find returns the socket of a namespace; nil stands for "/". One that the server has disconnected stays on the list until
+// the client connects again, because packets that it sent before it knew are no offence. Called with mu held.
+func (c *conn) find(namespace []byte) *Socket {
+	for s := c.sockets; s != nil; s = s.next {
+		if string(namespace) == s.ns.name || len(namespace) == 0 && s.ns.name == "/" {
+			return s
+		}
+	}
+	return nil
+}
+
+func (c *conn) unlink(s *Socket) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.drop(s)
+}
+
+// drop takes a socket off the list if it is on it. Called with mu held.
+func (c *conn) drop(s *Socket) {
+	for at := &c.sockets; *at != nil; at = &(*at).next {
+		if *at == s {
+			*at = s.next
+			return
+		}
+	}
+}
+
+// list returns the sockets on the list. Called with mu held.
+func (c *conn) list() (sockets []*Socket) {
+	for s := c.sockets; s != nil; s = s.next {
+		sockets = append(sockets, s)
+	}
+	return sockets
+}
+
+// startConnectTimer gives the client time to join a namespace (S-5).
+func (c *conn) startConnectTimer() {
+	t := new(wheel.Timer)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.timer = t
+	c.server.wheel.Schedule(t, c.server.opts.ConnectTimeout, func() {
+		c.mu.Lock()
+		late := c.timer == t
+		c.mu.Unlock()
+		if late {
+			c.abort(engineio.ReasonForcedServerClose, errConnectTimeout)
+		}
+	})
+}
+
+// joined ends that.
+func (c *conn) joined() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopConnectTimer()
+}
+
+func (c *conn) stopConnectTimer() {
+	if c.timer != nil {
+		c.server.wheel.Stop(c.timer)
+		c.timer = nil
+	}
+}
+
+// abort ends the connection of a client that broke a rule.
+func (c *conn) abort(reason engineio.Reason, err error) {
+	c.mu.Lock()
+	c.over = true
+	c.mu.Unlock()
+	c.server.opts.Logger.Debug("socketio: connection aborted",
+		"session", c.session.ID(), "reason", string(reason), "error", err)
+	c.session.Close(reason)
+}
+
+// HandleClose lets go of everything and tells the sockets.
+func (c *conn) HandleClose(reason engineio.Reason, _ error) {
+	c.mu.Lock()
+	c.over = true
+	c.stopConnectTimer()
+	p := c.partial
+	c.partial = nil
+	sockets := c.list()
+	c.sockets = nil
+	c.mu.Unlock()
+	if p != nil {
+		c.server.wheel.Stop(&p.timer)
+	}
+	for _, s := range sockets {
+		s.leave(Reason(reason))
+	}
+	c.server.forget(c)
+}
+
+// drain makes the sockets leave when their last event is handled, and the connection end with the last of them.
+func (c *conn) drain() {
+	c.mu.Lock()
+	c.draining = true
+	sockets, idle := c.list(), c.live == 0
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.drain()
+	}
+	if idle {
+		c.session.Close(engineio.ReasonForcedServerClose)
+	}
+}
+
+// ended is told by each socket that its lane has ended.
+func (c *conn) ended() {
+	c.mu.Lock()
+	c.live--
+	last := c.draining && c.live == 0
+	c.mu.Unlock()
+	if last {
+		c.session.Close(engineio.ReasonForcedServerClose)
+	}
+}

@@ -1,0 +1,76 @@
+package socketio
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/perch-go/perch/engineio"
+)
+
+// What sends and acknowledgements may return. A full outbound budget is engineio.ErrOutboundFull, a value
+// that cannot be encoded an error of package parser.
+var (
+	// ErrDisconnected: the socket has left, so nothing is sent and no acknowledgement will come.
+	ErrDisconnected = errors.New("socketio: socket has been disconnected")
+	// ErrConnecting: the socket's CONNECT is not answered yet, so it cannot do that yet.
+	ErrConnecting = errors.New("socketio: socket is not connected yet")
+	// ErrTimeout: the client did not acknowledge within Timeout.
+	ErrTimeout = errors.New("socketio: operation has timed out")
+	// ErrAcked: the event was acknowledged before.
+	ErrAcked = errors.New("socketio: event was already acknowledged")
+	// ErrNoAck: the client asked for no acknowledgement.
+	ErrNoAck = errors.New("socketio: the client wants no acknowledgement")
+	// ErrNoArgument: the event or the acknowledgement has fewer arguments.
+	ErrNoArgument = errors.New("socketio: no such argument")
+	// ErrReserved: the event name belongs to the protocol (S-34).
+	ErrReserved = errors.New("reserved event name")
+)
+
+// ConnectError is a plain value. A middleware or a connection hook returns one to refuse a socket: the client's
+// connect_error gets its message and data (S-65). Of any other error the client learns nothing.
+type ConnectError struct {
+	Message string
+	Data    any // encoded as JSON; nil is left out
+}
+
+func (e *ConnectError) Error() string { return e.Message }
+
+// connectErrorPayload is what CONNECT_ERROR carries.
+type connectErrorPayload struct {
+	Message string `json:"message"`
+	Data    any    `json:"data,omitzero"`
+}
+
+const (
+	messageInvalidNamespace = "Invalid namespace"     // S-74
+	messageInternal         = "internal server error" // stands for whatever is nobody's business
+)
+
+// reservedError says what Node's server says (S-34).
+type reservedError string
+
+func (e reservedError) Error() string { return fmt.Sprintf("%q is a reserved event name", string(e)) }
+
+func (e reservedError) Is(target error) bool { return target == ErrReserved }
+
+// encodeError says what could not be encoded. Nothing was sent.
+type encodeError struct {
+	what string
+	err  error
+}
+
+var errEncode = errors.New("socketio: cannot be encoded")
+
+func (e encodeError) Error() string { return "socketio: " + e.what + ": " + e.err.Error() }
+
+func (e encodeError) Unwrap() error { return e.err }
+
+func (e encodeError) Is(target error) bool { return target == errEncode }
+
+// sendError turns what a session says into what a caller of this package knows.
+func sendError(err error) error {
+	if errors.Is(err, engineio.ErrClosed) {
+		return ErrDisconnected
+	}
+	return err
+}

@@ -1,0 +1,160 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perch-go/perch/socketio/parser"
+)
+
+// Handler handles an event. It runs on the socket's lane: the socket's next event waits until it returns.
+// The context is the socket's own, see Socket.Context.
+type Handler func(ctx context.Context, e *Event)
+
+// Event belongs to the handler it is given to, and to one goroutine. It is valid until the handler returns; what of
+// it is needed later has to be decoded or copied before, and Acker keeps the acknowledgement.
+type Event struct {
+	socket      *Socket
+	name        string
+	text        []byte // our copy of the packet, which packet points into
+	packet      parser.Packet
+	attachments [][]byte
+
+	acked bool
+	acker *Acker
+
+	charged bool
+	queued  time.Duration // when it began to wait behind another event; 0 if it did not
+	next    *Event        // on its lane
+
+	out  []byte // scratch for the acknowledgement
+	args []any
+}
+
+var events = sync.Pool{New: func() any { return new(Event) }}
+
+// keepBuffer is the largest buffer that is kept for reuse.
+const keepBuffer = 16 << 10
+
+// newEvent takes a copy of text: a packet outlives the read that brought it.
+func newEvent(text []byte) *Event {
+	e := events.Get().(*Event)
+	e.text = append(e.text[:0], text...)
+	return e
+}
+
+func (e *Event) release() {
+	if cap(e.text) > keepBuffer {
+		e.text, e.packet = nil, parser.Packet{}
+	}
+	if cap(e.out) > keepBuffer {
+		e.out = nil
+	}
+	clear(e.args[:cap(e.args)])
+	e.socket, e.name, e.attachments = nil, "", nil
+	e.acked, e.acker = false, nil
+	e.charged, e.queued = false, 0
+	events.Put(e)
+}
+
+// Name is the event's name; that of an event named by a number is the number's text.
+func (e *Event) Name() string {
+	if e.name == "" {
+		e.name = string(e.packet.Event)
+	}
+	return e.name
+}
+
+// Socket is the socket that the event came on.
+func (e *Event) Socket() *Socket { return e.socket }
+
+// NumArgs is the number of arguments.
+func (e *Event) NumArgs() int { return e.packet.NumArgs() }
+
+// Raw is the JSON of argument i, with placeholders for its attachments, and nil if there is no such argument. It
+// must not be changed.
+func (e *Event) Raw(i int) []byte { return rawArg(&e.packet, i) }
+
+// Decode decodes argument i into what v points to. Attachments become byte slices. It returns ErrNoArgument if
+// there is no such argument, and a *parser.DecodeError if it does not fit.
+func (e *Event) Decode(i int, v any) error { return decodeArg(&e.packet, e.attachments, i, v) }
+
+// WantsAck reports whether the client asked for an acknowledgement.
+func (e *Event) WantsAck() bool { return e.packet.HasID }
+
+// Ack answers the event, once; then it returns ErrAcked. Arguments that cannot be encoded are an error that leaves
+// the event as it was, so that something else can be answered.
+func (e *Event) Ack(args ...any) error {
+	switch {
+	case e.acker != nil:
+		return e.acker.Ack(args...)
+	case !e.packet.HasID:
+		return ErrNoAck
+	case e.acked:
+		return ErrAcked
+	}
+	e.args = append(e.args[:0], args...)
+	var err error
+	e.out, err = e.socket.ack(e.out[:0], e.packet.ID, e.args)
+	e.acked = !errors.Is(err, errEncode)
+	return err
+}
+
+// Acker is for an answer after the handler has returned.
+func (e *Event) Acker() *Acker {
+	if e.acker == nil {
+		e.acker = &Acker{socket: e.socket, id: e.packet.ID, wanted: e.packet.HasID}
+		e.acker.acked.Store(e.acked)
+	}
+	return e.acker
+}
+
+// Acker is safe for concurrent use. It acknowledges one event.
+type Acker struct {
+	socket *Socket
+	id     uint64
+	wanted bool
+	acked  atomic.Bool
+}
+
+// Ack does what Event.Ack does.
+func (a *Acker) Ack(args ...any) error {
+	switch {
+	case !a.wanted:
+		return ErrNoAck
+	case !a.acked.CompareAndSwap(false, true):
+		return ErrAcked
+	}
+	_, err := a.socket.ack(nil, a.id, args)
+	if errors.Is(err, errEncode) {
+		a.acked.Store(false)
+	}
+	return err
+}
+
+// ack builds the answer in dst, which it returns for reuse.
+func (s *Socket) ack(dst []byte, id uint64, args []any) ([]byte, error) {
+	text, attachments, err := parser.AppendAck(dst, s.ns.name, id, args)
+	if err != nil {
+		return dst, encodeError{"acknowledgement", err}
+	}
+	return text, s.transmit(text, attachments, false)
+}
+
+func rawArg(p *parser.Packet, i int) []byte {
+	if i < 0 || i >= p.NumArgs() {
+		return nil
+	}
+	return p.Arg(i)
+}
+
+func decodeArg(p *parser.Packet, attachments [][]byte, i int, v any) error {
+	if i < 0 || i >= p.NumArgs() {
+		return fmt.Errorf("%w: %d of %d", ErrNoArgument, i, p.NumArgs())
+	}
+	return parser.Decode(p.Arg(i), attachments, v)
+}

@@ -1,0 +1,67 @@
+package socketio
+
+import (
+	"sync"
+	"time"
+)
+
+// lane is safe for concurrent use. It is the queue of one socket's events, which one worker at a time
+// takes from (engine rule 9). Whoever is told to start has to send a worker.
+type lane struct {
+	mu         sync.Mutex
+	head, tail *Event
+	busy       bool // a worker has it, or is on its way
+	ended      bool // takes no more events
+}
+
+// push adds an event to the end; ok is false if the lane has ended.
+func (l *lane) push(e *Event) (start, ok bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return false, false
+	}
+	if l.busy {
+		e.queued = clock()
+	}
+	if l.tail == nil {
+		l.head = e
+	} else {
+		l.tail.next = e
+	}
+	l.tail = e
+	start = !l.busy
+	l.busy = true
+	return start, true
+}
+
+// end makes the lane refuse events from now on. The worker that then finds it empty has the last word.
+func (l *lane) end() (start bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	start = !l.busy
+	l.ended = true
+	l.busy = true
+	return start
+}
+
+// next takes the first event. Without one the worker has to let go of the lane, for good if last is true.
+func (l *lane) next() (e *Event, last bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	e = l.head
+	if e == nil {
+		l.busy = l.ended // an ended lane needs no second worker
+		return nil, l.ended
+	}
+	if l.head = e.next; l.head == nil {
+		l.tail = nil
+	}
+	e.next = nil
+	return e, false
+}
+
+var epoch = time.Now()
+
+// clock is a cheap time to take differences of; it is never 0.
+func clock() time.Duration { return time.Since(epoch) | 1 }

@@ -1,0 +1,159 @@
+package socketio
+
+import (
+	"context"
+	"iter"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/perch-go/perch/socketio/adapter"
+)
+
+// Namespace is safe for concurrent use. It is what clients connect to. Handlers and hooks may be registered at any time, and
+// concern what happens from then on.
+type Namespace struct {
+	server  *Server
+	name    string
+	adapter adapter.Adapter
+
+	mu       sync.Mutex // serialises changes of registry
+	registry atomic.Pointer[registry]
+}
+
+// registry is immutable; a change makes a new one. Lists only ever grow.
+type registry struct {
+	middlewares []Middleware
+	hooks       []Hooks
+	routes      map[string]*route
+	unknown     []Handler
+}
+
+// route is one event's handlers.
+type route struct {
+	event    string
+	handlers []Handler
+}
+
+// Middleware decides whether a socket may connect, before it is a member of the namespace (S-65). An error refuses it; a
+// *ConnectError says why to the client. Middlewares run one after the other on the socket's lane.
+type Middleware func(ctx context.Context, s *Socket) error
+
+// Hooks is a plain value: two hooks that belong together, of which either may be nil. Connection runs when the socket is a
+// member and CONNECT is not answered yet; an error refuses it. Disconnect runs for every socket that Connection accepted, even
+// if a later hook refused it or the client left before it was answered.
+type Hooks struct {
+	Connection func(ctx context.Context, s *Socket) error
+	Disconnect func(ctx context.Context, s *Socket, r Reason)
+}
+
+func newNamespace(s *Server, name string) *Namespace {
+	n := &Namespace{server: s, name: name, adapter: s.opts.Adapter(name)}
+	n.registry.Store(new(registry))
+	return n
+}
+
+// Name is the name, with its leading slash.
+func (n *Namespace) Name() string { return n.name }
+
+// Server is the server that the namespace is of.
+func (n *Namespace) Server() *Server { return n.server }
+
+// change replaces the registry.
+func (n *Namespace) change(fn func(r *registry)) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r := *n.registry.Load()
+	fn(&r)
+	n.registry.Store(&r)
+}
+
+// with is append that never writes to memory which a reader may be looking at.
+func with[T any](list []T, v T) []T { return append(slices.Clip(list), v) }
+
+// Use appends a middleware.
+func (n *Namespace) Use(mw Middleware) {
+	n.change(func(r *registry) { r.middlewares = with(r.middlewares, mw) })
+}
+
+// Hook appends hooks. Hooks run one after the other, in the order they were registered, on the socket's lane.
+func (n *Namespace) Hook(h Hooks) {
+	n.change(func(r *registry) { r.hooks = with(r.hooks, h) })
+}
+
+// OnConnection appends a connection hook. EmitWithAck to the same client returns ErrConnecting there.
+func (n *Namespace) OnConnection(fn func(ctx context.Context, s *Socket) error) {
+	n.Hook(Hooks{Connection: fn})
+}
+
+// OnDisconnect appends a disconnect hook. It runs after the socket's last event was handled, for sockets that were accepted.
+// The socket is in no room any more; Socket.Rooms still tells which ones it was in.
+func (n *Namespace) OnDisconnect(fn func(ctx context.Context, s *Socket, r Reason)) {
+	n.Hook(Hooks{Disconnect: fn})
+}
+
+// Handle appends a handler for an event. Several run in the order they were registered.
+func (n *Namespace) Handle(event string, h Handler) {
+	n.change(func(r *registry) {
+		rt := &route{event: event}
+		if old := r.routes[event]; old != nil {
+			rt.handlers = old.handlers
+		}
+		rt.handlers = with(rt.handlers, h)
+		if r.routes = maps.Clone(r.routes); r.routes == nil {
+			r.routes = make(map[string]*route)
+		}
+		r.routes[event] = rt
+	})
+}
+
+// HandleUnknown appends a handler for events that have no handler of their own. Without one they are dropped.
+func (n *Namespace) HandleUnknown(h Handler) {
+	n.change(func(r *registry) { r.unknown = with(r.unknown, h) })
+}
+
+// Socket finds a socket of this process.
+func (n *Namespace) Socket(id string) (*Socket, bool) {
+	m, ok := n.adapter.Member(id)
+	if !ok {
+		return nil, false
+	}
+	s, ok := m.(*Socket)
+	return s, ok
+}
+
+// Sockets are the sockets of this process that are there when the loop begins. A socket is there from before its
+// connection hooks run until before its disconnect hooks do.
+func (n *Namespace) Sockets() iter.Seq[*Socket] {
+	return func(yield func(*Socket) bool) {
+		for _, m := range n.adapter.Members(adapter.Selection{Local: true}) {
+			if s, ok := m.(*Socket); ok && !yield(s) {
+				return
+			}
+		}
+	}
+}
+
+// Len is the number of those sockets.
+func (n *Namespace) Len() int { return n.adapter.Len() }
+
+// To is a broadcast to the members of rooms.
+func (n *Namespace) To(rooms ...string) *Broadcast { return (&Broadcast{ns: n}).To(rooms...) }
+
+// In is To.
+func (n *Namespace) In(rooms ...string) *Broadcast { return n.To(rooms...) }
+
+// Except is a broadcast to everyone but the members of rooms.
+func (n *Namespace) Except(rooms ...string) *Broadcast { return (&Broadcast{ns: n}).Except(rooms...) }
+
+// Volatile is a broadcast that is dropped for sockets which cannot be written to right now.
+func (n *Namespace) Volatile() *Broadcast { return (&Broadcast{ns: n}).Volatile() }
+
+// Local is a broadcast to the sockets of this process.
+func (n *Namespace) Local() *Broadcast { return (&Broadcast{ns: n}).Local() }
+
+// Emit sends an event to every socket of the namespace.
+func (n *Namespace) Emit(event string, args ...any) error {
+	return (&Broadcast{ns: n}).Emit(event, args...)
+}

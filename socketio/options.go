@@ -1,0 +1,73 @@
+package socketio
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/socketio/adapter"
+	"github.com/perch-go/perch/socketio/parser"
+)
+
+// Options is a plain value, read once by New. Its zero value is a server with every default.
+type Options struct {
+	// Engine holds the options of the transports, the budgets and CORS.
+	Engine engineio.Options
+
+	// ConnectTimeout is how long a connection may take to have joined a namespace, hooks included,
+	// before it is closed (S-5). 0 is 45 seconds.
+	ConnectTimeout time.Duration
+
+	// MaxAttachments is how many binary attachments a packet may announce. 0 is 10. Their bytes count
+	// against the inbound budget of the connection while they arrive.
+	MaxAttachments int
+
+	// Adapter makes the adapter of each namespace. nil is adapter.NewMemory.
+	Adapter func(namespace string) adapter.Adapter
+
+	// Client holds the files of the official JavaScript client, served under the server's path (S-2);
+	// see CheckClientBundle. What is missing, or everything if it is nil, is redirected to the official CDN.
+	Client fs.FS
+	// NoClient leaves requests for the client's files to the engine, which refuses them.
+	NoClient bool
+
+	// Logger gets what no caller can be told. nil is slog.Default. The engine uses it too unless it
+	// has its own.
+	Logger *slog.Logger
+}
+
+const (
+	defaultConnectTimeout  = 45 * time.Second
+	defaultOutboundBytes   = 4 << 20
+	defaultOutboundPackets = 4096
+)
+
+// attachmentTimeout is how long the attachments of one packet may take to arrive (CVE-2026-33151).
+const attachmentTimeout = time.Minute
+
+func (o Options) withDefaults() (Options, error) {
+	var errs []error
+	if o.ConnectTimeout < 0 {
+		errs = append(errs, fmt.Errorf("socketio: ConnectTimeout is negative: %v", o.ConnectTimeout))
+	}
+	if o.MaxAttachments < 0 {
+		errs = append(errs, fmt.Errorf("socketio: MaxAttachments is negative: %d", o.MaxAttachments))
+	}
+	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, defaultConnectTimeout)
+	if o.Adapter == nil {
+		o.Adapter = func(string) adapter.Adapter { return adapter.NewMemory() }
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Engine.Logger == nil {
+		o.Engine.Logger = o.Logger
+	}
+	return o, errors.Join(errs...)
+}
+
+func (o Options) limits() parser.Limits { return parser.Limits{MaxAttachments: o.MaxAttachments} }

@@ -1,0 +1,220 @@
+package parser
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"errors"
+	"math"
+	"reflect"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxEncodeDepth is where nested maps and slices are taken for a cycle.
+const maxEncodeDepth = 1000
+
+var (
+	errNotFinite = errors.New("JSON has no NaN and no infinity")
+	errCycle     = errors.New("value is nested too deeply, or contains itself")
+)
+
+// encoder appends JSON and collects the bytes it meets.
+type encoder struct {
+	attachments [][]byte
+}
+
+// append appends v. The types that make up most payloads are written right
+// here; all others are json/v2's.
+func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
+	switch x := v.(type) {
+	case nil:
+		return append(dst, "null"...), nil
+	case string:
+		return appendString(dst, x), nil
+	case bool:
+		return strconv.AppendBool(dst, x), nil
+	case int:
+		return strconv.AppendInt(dst, int64(x), 10), nil
+	case int64:
+		return strconv.AppendInt(dst, x, 10), nil
+	case int32:
+		return strconv.AppendInt(dst, int64(x), 10), nil
+	case uint:
+		return strconv.AppendUint(dst, uint64(x), 10), nil
+	case uint64:
+		return strconv.AppendUint(dst, x, 10), nil
+	case uint32:
+		return strconv.AppendUint(dst, uint64(x), 10), nil
+	case float64:
+		return appendFloat(dst, x)
+	case []byte:
+		return e.appendBytes(dst, x), nil
+	case stdjson.RawMessage:
+		return e.appendRaw(dst, x, v)
+	case []any:
+		return e.appendArray(dst, x, depth)
+	case map[string]any:
+		return e.appendObject(dst, x, depth)
+	}
+	return e.appendOther(dst, v)
+}
+
+// appendBytes makes b an attachment. Nil bytes are null: an unset field shall
+// not cost a message.
+func (e *encoder) appendBytes(dst, b []byte) []byte {
+	if b == nil {
+		return append(dst, "null"...)
+	}
+	dst = appendPlaceholder(dst, len(e.attachments))
+	e.attachments = append(e.attachments, b)
+	return dst
+}
+
+// appendRaw appends JSON that was written elsewhere, v being the same in its
+// own type. It is not trusted: a malformed packet would cost the connection.
+// Invalid UTF-8 in it is left to json/v2, which repairs it.
+func (e *encoder) appendRaw(dst, raw []byte, v any) ([]byte, error) {
+	if raw == nil {
+		return append(dst, "null"...), nil
+	}
+	end, err := scanValue(raw, skipSpace(raw, 0), 0, HighestMaxDepth)
+	if err == nil && skipSpace(raw, end) == len(raw) {
+		return append(dst, raw...), nil
+	}
+	return e.marshal(dst, v, classPlain)
+}
+
+func (e *encoder) appendArray(dst []byte, array []any, depth int) ([]byte, error) {
+	if depth++; depth > maxEncodeDepth {
+		return dst, errCycle
+	}
+	dst = append(dst, '[')
+	for i, v := range array {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		var err error
+		if dst, err = e.append(dst, v, depth); err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, ']'), nil
+}
+
+func (e *encoder) appendObject(dst []byte, object map[string]any, depth int) ([]byte, error) {
+	if depth++; depth > maxEncodeDepth {
+		return dst, errCycle
+	}
+	dst = append(dst, '{')
+	first := true
+	for name, v := range object {
+		if !first {
+			dst = append(dst, ',')
+		}
+		first = false
+		dst = append(appendString(dst, name), ':')
+		var err error
+		if dst, err = e.append(dst, v, depth); err != nil {
+			return dst, err
+		}
+	}
+	return append(dst, '}'), nil
+}
+
+// appendOther appends values of all other types.
+func (e *encoder) appendOther(dst []byte, v any) ([]byte, error) {
+	// Not in the switch of append: in a Go whose own JSON is json/v2 both
+	// kinds of raw JSON are one type.
+	if raw, ok := v.(jsontext.Value); ok {
+		return e.appendRaw(dst, raw, v)
+	}
+	t := reflect.TypeOf(v)
+	class := classOf(t, encoding)
+	if class == classAny && isBytes(t, encoding) {
+		return e.appendBytes(dst, reflect.ValueOf(v).Bytes()), nil
+	}
+	return e.marshal(dst, v, class)
+}
+
+// marshal has json/v2 append v, with the marshalers that its class calls for.
+func (e *encoder) marshal(dst []byte, v any, class class) ([]byte, error) {
+	s := takeEncodeState()
+	s.buffer = *bytes.NewBuffer(dst)
+	s.attachments = e.attachments
+	err := json.MarshalWrite(&s.buffer, v, s.options[class]...)
+	if err == nil {
+		dst, e.attachments = s.buffer.Bytes(), s.attachments
+	}
+	s.release()
+	return dst, err
+}
+
+// appendFloat writes f as JavaScript does.
+func appendFloat(dst []byte, f float64) ([]byte, error) {
+	abs := math.Abs(f)
+	switch {
+	case math.IsNaN(f) || math.IsInf(f, 0):
+		return dst, errNotFinite
+	case f == 0:
+		return append(dst, '0'), nil
+	case abs >= 1e-6 && abs < 1e21:
+		return strconv.AppendFloat(dst, f, 'f', -1, 64), nil
+	}
+	dst = strconv.AppendFloat(dst, f, 'e', -1, 64)
+	if n := len(dst); dst[n-2] == '0' && dst[n-4] == 'e' { // e-07 is written e-7
+		dst[n-2] = dst[n-1]
+		dst = dst[:n-1]
+	}
+	return dst, nil
+}
+
+// appendString writes s as JSON.stringify does: nothing is escaped that need
+// not be, and invalid UTF-8 becomes U+FFFD.
+func appendString(dst []byte, s string) []byte {
+	b := []byte(s) // never written to, so this is no copy
+	dst = append(dst, '"')
+	for i := 0; ; {
+		start := i
+		i = skipPlain(b, i)
+		dst = append(dst, s[start:i]...)
+		if i == len(s) {
+			return append(dst, '"')
+		}
+		switch c := s[i]; c {
+		case '"', '\\':
+			dst = append(dst, '\\', c)
+			i++
+		case '\b':
+			dst = append(dst, `\b`...)
+			i++
+		case '\f':
+			dst = append(dst, `\f`...)
+			i++
+		case '\n':
+			dst = append(dst, `\n`...)
+			i++
+		case '\r':
+			dst = append(dst, `\r`...)
+			i++
+		case '\t':
+			dst = append(dst, `\t`...)
+			i++
+		default:
+			if c < 0x20 {
+				const hex = "0123456789abcdef"
+				dst = append(dst, `\u00`...)
+				dst = append(dst, hex[c>>4], hex[c&15])
+				i++
+				break
+			}
+			for i < len(s) && s[i] >= utf8.RuneSelf {
+				r, size := utf8.DecodeRuneInString(s[i:])
+				dst = utf8.AppendRune(dst, r)
+				i += size
+			}
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package socketio
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/socketio/adapter"
+	"github.com/perch-go/perch/socketio/parser"
+)
+
+// Emit sends an event to the client. It never waits: over the outbound budget the policy of the engine applies. Byte slices
+// anywhere in the arguments travel as binary attachments.
+func (s *Socket) Emit(event string, args ...any) error { return s.emit(event, args, false) }
+
+// Send is Emit that waits first until half of the outbound budget is free. What does not fit even then, because it is larger or
+// others were quicker, is up to the policy of the engine.
+func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
+	if err := s.conn.session.WaitRoom(ctx); err != nil {
+		return sendError(err)
+	}
+	return s.emit(event, args, false)
+}
+
+// Volatile is for one call of Emit: the event is dropped if the client cannot be written to right now (S-67).
+func (s *Socket) Volatile() Emitter { return Emitter{socket: s, volatile: true} }
+
+// Timeout is for one call of EmitWithAck: it returns ErrTimeout if the client does not answer within d (S-70).
+func (s *Socket) Timeout(d time.Duration) Emitter { return Emitter{socket: s, timeout: d} }
+
+// Emitter is a value: a socket and the flags of one call.
+type Emitter struct {
+	socket   *Socket
+	volatile bool
+	timeout  time.Duration
+}
+
+// Volatile adds that flag.
+func (e Emitter) Volatile() Emitter {
+	e.volatile = true
+	return e
+}
+
+// Timeout adds that flag.
+func (e Emitter) Timeout(d time.Duration) Emitter {
+	e.timeout = d
+	return e
+}
+
+// Emit does what Socket.Emit does. That a volatile event was dropped is no error.
+func (e Emitter) Emit(event string, args ...any) error {
+	err := e.socket.emit(event, args, e.volatile)
+	if e.volatile && errors.Is(err, engineio.ErrNotWritable) {
+		return nil
+	}
+	return err
+}
+
+// EmitWithAck does what Socket.EmitWithAck does.
+func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) (*Reply, error) {
+	return e.socket.request(ctx, e, event, args)
+}
+
+func (s *Socket) emit(event string, args []any, volatile bool) error {
+	return s.emitID(event, args, volatile, 0, false)
+}
+
+func (s *Socket) emitID(event string, args []any, volatile bool, id uint64, hasID bool) error {
+	if parser.Reserved(event) {
+		return reservedError(event)
+	}
+	if s.state.Load() >= stateLeft {
+		return ErrDisconnected
+	}
+	b := scratches.Get().(*scratch)
+	defer b.release()
+	b.args = append(b.args, args...)
+	text, attachments, err := parser.AppendEvent(b.text, s.ns.name, id, hasID, event, b.args)
+	if err != nil {
+		return encodeError{fmt.Sprintf("event %q", event), err}
+	}
+	b.text = text
+	return s.transmit(text, attachments, volatile)
+}
+
+// scratch is what an event is encoded in. Its arguments are copied here so that those of the caller need not be allocated.
+type scratch struct {
+	text []byte
+	args []any
+}
+
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+func (b *scratch) release() {
+	if cap(b.text) > keepBuffer {
+		b.text = nil
+	}
+	clear(b.args)
+	b.text, b.args = b.text[:0], b.args[:0]
+	scratches.Put(b)
+}
+
+// transmit sends a packet, which it copies.
+func (s *Socket) transmit(text []byte, attachments [][]byte, volatile bool) error {
+	if !volatile && len(attachments) == 0 && s.state.Load() == stateConnected {
+		return sendError(s.conn.session.SendText(text))
+	}
+	err := s.queue(message(text, attachments), volatile)
+	s.Flush()
+	return err
+}
+
+// message frames a packet: the text and its attachments leave together.
+func message(text []byte, attachments [][]byte) *engineio.Message {
+	m := textMessage(text)
+	for _, a := range attachments {
+		m.AppendBinary(a)
+	}
+	return m
+}
+
+func textMessage(text []byte) *engineio.Message {
+	m := new(engineio.Message)
+	m.AppendText(text)
+	return m
+}
+
+// queue appends m to what the session sends, or holds it until CONNECT is answered.
+func (s *Socket) queue(m *engineio.Message, volatile bool) error {
+	if s.state.Load() == statePending {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	}
+	// The state is that of now, and it stays pending while the lock is held.
+	switch s.state.Load() {
+	case statePending:
+		return s.hold(m, volatile)
+	case stateConnected:
+		return sendError(s.conn.session.Append(m, volatile))
+	}
+	return ErrDisconnected
+}
+
+// held is what was sent before CONNECT was answered.
+type held struct {
+	messages []*engineio.Message
+	bytes    int
+	overflow bool // the session is to be closed
+}
+
+// hold keeps m, within the outbound budget less what the answer will take of it. Called with mu held.
+func (s *Socket) hold(m *engineio.Message, volatile bool) error {
+	if s.kick != kickNot {
+		return ErrDisconnected
+	}
+	if volatile {
+		return engineio.ErrNotWritable
+	}
+	o := &s.conn.server.opts.Engine
+	h := &s.extra().held
+	answer := len(s.ns.name) + 64
+	if answer+h.bytes+m.Len() > cmp.Or(o.OutboundBytes, defaultOutboundBytes) ||
+		1+len(h.messages) >= cmp.Or(o.OutboundPackets, defaultOutboundPackets) {
+		h.overflow = o.Overflow != engineio.DropNewest
+		return engineio.ErrOutboundFull
+	}
+	h.messages = append(h.messages, m)
+	h.bytes += m.Len()
+	return nil
+}
+
+// Flush writes what is queued. It is called by the adapter.
+func (s *Socket) Flush() {
+	if s.state.Load() == statePending {
+		s.mu.Lock()
+		overflow := s.more != nil && s.more.held.overflow
+		s.mu.Unlock()
+		if overflow {
+			s.conn.session.Close(engineio.ReasonOutboundOverflow)
+		}
+		return // the answer to CONNECT comes first
+	}
+	s.conn.session.Flush()
+}
+
+// formatText names the encoding of protocol 5 in an adapter.Packet.
+const formatText = "text5"
+
+func encodeText(p *adapter.Packet) (any, error) {
+	b := scratches.Get().(*scratch)
+	defer b.release()
+	text, attachments, err := parser.AppendEvent(b.text, p.Namespace, 0, false, p.Event, p.Args)
+	if err != nil {
+		return nil, encodeError{fmt.Sprintf("event %q", p.Event), err}
+	}
+	b.text = text
+	return message(text, attachments), nil
+}
+
+// Prepare makes the encoding that the client understands. It is called by the adapter.
+func (s *Socket) Prepare(p *adapter.Packet) error {
+	_, err := p.Encoding(formatText, encodeText)
+	return err
+}
+
+// Append queues a broadcast. It is called by the adapter.
+func (s *Socket) Append(p *adapter.Packet) {
+	v, err := p.Encoding(formatText, encodeText)
+	if err != nil {
+		return // Prepare has said so
+	}
+	_ = s.queue(v.(*engineio.Message), p.Volatile) // a member that cannot take it does not stop the others
+}

@@ -1,0 +1,299 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/socketio/parser"
+)
+
+// lateAfter is how long an event may wait behind another of its socket before that is worth a line in the log.
+const lateAfter = time.Second
+
+// stage is where a socket's lane is. It belongs to whichever worker runs the lane, one at a time.
+type stage struct {
+	step     step
+	member   bool  // was added to the adapter
+	admitted bool  // somebody accepted it, so that its events and its leaving matter
+	refused  bool  // somebody did not
+	warned   bool  // that an event waited, in this turn of the lane
+	accepted int16 // hooks[:accepted] have been gone through
+}
+
+type step uint8
+
+const (
+	stepNew step = iota
+	stepConnecting
+	stepServing
+	stepEnded
+)
+
+// run is a turn of the lane: connect first, then the events that are there, and what is left to do when no more will come.
+func (s *Socket) run() {
+	switch s.stage.step {
+	case stepNew:
+		s.stage.step = stepConnecting
+		s.connect()
+	case stepConnecting:
+		s.refuse(errGoexit)
+	case stepEnded:
+		return
+	}
+	s.stage.step = stepServing
+	s.stage.warned = false
+	for {
+		e, last := s.lane.next()
+		switch {
+		case e != nil:
+			s.handle(e)
+		case last:
+			s.stage.step = stepEnded
+			s.finish()
+			return
+		default:
+			return
+		}
+	}
+}
+
+var errGoexit = errors.New("a hook ended its goroutine")
+
+// connect lets middlewares and hooks decide, and answers CONNECT. A client that leaves meanwhile is not answered.
+func (s *Socket) connect() {
+	ctx := s.Context()
+	r := s.ns.registry.Load()
+	for _, mw := range r.middlewares {
+		if err := s.ask(ctx, mw); err != nil {
+			s.refuse(err)
+			return
+		}
+		if s.leaving() {
+			s.answer()
+			return
+		}
+	}
+	s.ns.adapter.Add(s)
+	s.stage.member = true
+	for _, h := range r.hooks {
+		if h.Connection != nil {
+			if s.leaving() {
+				s.answer()
+				return
+			}
+			if err := s.ask(ctx, h.Connection); err != nil {
+				s.refuse(err)
+				return
+			}
+			s.stage.admitted = true
+		}
+		s.stage.accepted++
+	}
+	s.stage.admitted = true
+	s.answer()
+}
+
+// ask calls a middleware or hook.
+func (s *Socket) ask(ctx context.Context, fn func(context.Context, *Socket) error) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return fn(ctx, s)
+}
+
+// leaving reports whether there is no point in asking further hooks.
+func (s *Socket) leaving() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Load() != statePending || s.kick != kickNot
+}
+
+// replyLead is how long the reply to CONNECT goes ahead of what was sent meanwhile. The reference sends the two in different
+// turns of its event loop, and clients rely on it: the official protocol suite begins to listen for the next packet when it has
+// seen the reply, and loses one that comes with it in a single read.
+const replyLead = time.Millisecond
+
+// answer sends the reply to CONNECT, what was held back for it, and what Disconnect left to do.
+func (s *Socket) answer() {
+	text, err := parser.AppendConnect(nil, s.ns.name, connectReply{s.id})
+	if err != nil {
+		s.refuse(err)
+		return
+	}
+	reply := textMessage(text)
+	s.mu.Lock()
+	if s.state.Load() != statePending {
+		s.mu.Unlock() // the client has left
+		return
+	}
+	_ = s.conn.session.Append(reply, false) // a session that has ended tells us so by itself
+	if s.more != nil && len(s.more.held.messages) > 0 {
+		s.mu.Unlock()
+		s.conn.session.Flush()
+		<-time.After(replyLead)
+		s.mu.Lock()
+		if s.state.Load() != statePending {
+			s.mu.Unlock() // the client has left
+			return
+		}
+		for _, m := range s.more.held.messages {
+			_ = s.conn.session.Append(m, false)
+		}
+		s.more.held = held{}
+	}
+	s.state.Store(stateConnected)
+	k := s.kick
+	s.mu.Unlock()
+	s.conn.session.Flush()
+	s.conn.joined()
+	if k != kickNot {
+		s.Disconnect(k == kickConnection)
+	}
+}
+
+type connectReply struct {
+	SID string `json:"sid"`
+}
+
+// refuse answers CONNECT with an error (S-65). What was held back is dropped.
+func (s *Socket) refuse(reason error) {
+	s.stage.refused = true
+	p := connectErrorPayload{Message: messageInternal}
+	if ce := (*ConnectError)(nil); errors.As(reason, &ce) && ce != nil {
+		p = connectErrorPayload(*ce)
+	} else {
+		s.conn.server.opts.Logger.Error("socketio: connection refused because of an error",
+			"namespace", s.ns.name, "socket", s.id, "error", reason)
+	}
+	s.mu.Lock()
+	if s.state.Load() != statePending {
+		s.mu.Unlock() // the client has left
+		return
+	}
+	k := s.kick
+	s.leaveUnlock(stateLeft, ReasonServerNamespaceDisconnect)
+	s.conn.unlink(s)
+	s.conn.refuse(s.ns.name, p)
+	if k == kickConnection {
+		s.conn.session.Close(engineio.ReasonForcedServerClose)
+	}
+}
+
+// receive puts an event on the lane.
+func (s *Socket) receive(e *Event) {
+	e.socket = s
+	start, ok := s.lane.push(e)
+	if !ok {
+		s.conn.discharge(e)
+		e.release()
+		return
+	}
+	if start {
+		s.conn.server.pool.run(s)
+	}
+}
+
+// handle calls the handlers of an event, in the order they were registered. Events of a socket that was never connected, or
+// that the server has disconnected, are dropped; those that a client sent before it left are not.
+func (s *Socket) handle(e *Event) {
+	defer s.done(e)
+	if s.stage.refused || !s.stage.admitted || s.state.Load() == stateExpelled {
+		return
+	}
+	if e.queued != 0 {
+		s.checkLate(e)
+	}
+	r := s.ns.registry.Load()
+	handlers := r.unknown
+	if rt := r.routes[string(e.packet.Event)]; rt != nil {
+		e.name, handlers = rt.event, rt.handlers
+	}
+	ctx := s.Context()
+	for _, h := range handlers {
+		s.call(ctx, h, e)
+	}
+}
+
+func (s *Socket) done(e *Event) {
+	s.conn.discharge(e)
+	e.release()
+}
+
+// call runs a handler; a panic ends it and nothing else.
+func (s *Socket) call(ctx context.Context, h Handler, e *Event) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.logPanic(v, "event", e.Name())
+		}
+	}()
+	h(ctx, e)
+}
+
+func (s *Socket) logPanic(v any, attrs ...any) {
+	attrs = append(attrs, "namespace", s.ns.name, "socket", s.id, "panic", v, "stack", string(debug.Stack()))
+	s.conn.server.opts.Logger.Error("socketio: panic in a handler", attrs...)
+}
+
+// checkLate tells of events that had to wait long for the handler of another one, once in a turn.
+func (s *Socket) checkLate(e *Event) {
+	if s.stage.warned {
+		return
+	}
+	if waited := clock() - e.queued; waited > lateAfter {
+		s.stage.warned = true
+		s.conn.server.opts.Logger.Warn("socketio: event waited for the handler of another one of its socket",
+			"event", e.Name(), "waited", waited, "namespace", s.ns.name, "socket", s.id)
+	}
+}
+
+// finish is the last thing on the lane: the socket leaves its rooms and its namespace, and the disconnect hooks of those that
+// had accepted it run.
+func (s *Socket) finish() {
+	server := s.conn.server
+	defer server.release()
+	var rooms []string
+	if s.stage.member {
+		rooms = s.ns.adapter.Rooms(s.id)
+	}
+	s.mu.Lock()
+	s.extra().rooms = rooms
+	reason := s.reason
+	if s.state.Load() == stateConnected { // the server shuts down
+		s.leaveUnlock(stateLeft, reason)
+	} else {
+		s.mu.Unlock()
+	}
+	if s.stage.member {
+		s.ns.adapter.Remove(s.id)
+	}
+	s.conn.ended()
+	if !s.stage.admitted {
+		return
+	}
+	ctx := s.Context()
+	for i, h := range s.ns.registry.Load().hooks {
+		if h.Disconnect == nil {
+			continue
+		}
+		// A hook hears of the sockets that its other half has accepted; one without other half, of those that nobody refused.
+		if h.Connection == nil && s.stage.refused || h.Connection != nil && i >= int(s.stage.accepted) {
+			continue
+		}
+		s.tell(ctx, h.Disconnect, reason)
+	}
+}
+
+func (s *Socket) tell(ctx context.Context, fn func(context.Context, *Socket, Reason), reason Reason) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.logPanic(v, "hook", "disconnect")
+		}
+	}()
+	fn(ctx, s, reason)
+}

@@ -1,0 +1,181 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/internal/wheel"
+	"github.com/perch-go/perch/socketio/parser"
+)
+
+// wheelTick is how exact the timeouts of this package are.
+const wheelTick = 10 * time.Millisecond
+
+// Server is safe for concurrent use. It is an http.Handler, to be mounted at the path that clients are told,
+// /socket.io/ by default.
+type Server struct {
+	opts   Options
+	limits parser.Limits
+	engine *engineio.Server
+	wheel  *wheel.Wheel
+	pool   pool
+
+	mu         sync.RWMutex
+	namespaces map[string]*Namespace
+	conns      *conn // linked by conn.next
+
+	closing atomic.Bool
+	// live counts the sockets whose lane has not ended, and the server itself until Shutdown, so that it is 0
+	// once. drained is closed then.
+	live    atomic.Int64
+	drained chan struct{}
+}
+
+// New makes a server with the namespace "/", which always exists.
+func New(o Options) (*Server, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opts:       o,
+		limits:     o.limits(),
+		wheel:      wheel.New(wheelTick),
+		namespaces: make(map[string]*Namespace),
+		drained:    make(chan struct{}),
+	}
+	s.pool.wheel = s.wheel
+	s.live.Store(1)
+	s.engine, err = engineio.New(o.Engine, s.accept)
+	if err != nil {
+		return nil, err
+	}
+	s.Of("/")
+	return s, nil
+}
+
+// ServeHTTP serves the transports and the files of the official client.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.opts.NoClient && serveClient(s.opts.Client, s.opts.Engine.CORS, w, r) {
+		return
+	}
+	if s.closing.Load() && !r.URL.Query().Has("sid") {
+		// The engine goes on until the last handler has answered, but nobody else may come.
+		http.Error(w, "server is shutting down", http.StatusServiceUnavailable)
+		return
+	}
+	s.engine.ServeHTTP(w, r)
+}
+
+// Engine is the server of the transports.
+func (s *Server) Engine() *engineio.Server { return s.engine }
+
+// Of returns the namespace of that name, and creates it if there is none. A leading slash is added.
+func (s *Server) Of(name string) *Namespace {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ns := s.namespaces[name]
+	if ns == nil {
+		ns = newNamespace(s, name)
+		s.namespaces[name] = ns
+	}
+	return ns
+}
+
+// namespace finds what a packet names; nil stands for "/".
+func (s *Server) namespace(name []byte) *Namespace {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if len(name) == 0 {
+		return s.namespaces["/"]
+	}
+	return s.namespaces[string(name)]
+}
+
+// accept gives a session its consumer before the client hears of it (engine rule 1).
+func (s *Server) accept(session *engineio.Session) engineio.Handler {
+	c := &conn{server: s, session: session}
+	s.mu.Lock()
+	if c.next = s.conns; c.next != nil {
+		c.next.prev = c
+	}
+	s.conns = c
+	c.draining = s.closing.Load()
+	s.mu.Unlock()
+	c.startConnectTimer()
+	return c
+}
+
+// forget takes a connection that has ended off the list.
+func (s *Server) forget(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else if s.conns == c {
+		s.conns = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.prev, c.next = nil, nil
+}
+
+// release gives back a share of live.
+func (s *Server) release() {
+	if s.live.Add(-1) == 0 {
+		close(s.drained)
+	}
+}
+
+// Shutdown refuses new connections and events, lets the handlers of events that were read finish and answer, and
+// closes each connection when its last event is handled. Sockets leave with ReasonServerShuttingDown; their
+// disconnect hooks are awaited. When ctx ends first, what is left is closed as it is and the context's error returned.
+// After that the server is of no further use.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	first := s.closing.CompareAndSwap(false, true)
+	var conns []*conn
+	for c := s.conns; c != nil; c = c.next {
+		conns = append(conns, c)
+	}
+	s.mu.Unlock()
+	if first {
+		for _, c := range conns {
+			c.drain()
+		}
+		s.release()
+	}
+
+	var errs []error
+	select {
+	case <-s.drained:
+	case <-ctx.Done():
+		errs = append(errs, context.Cause(ctx))
+	}
+	if err := s.engine.Shutdown(ctx); err != nil && len(errs) == 0 {
+		errs = append(errs, err)
+	}
+	if first {
+		s.mu.RLock()
+		namespaces := slices.Collect(maps.Values(s.namespaces))
+		s.mu.RUnlock()
+		for _, ns := range namespaces {
+			errs = append(errs, ns.adapter.Close())
+		}
+		s.pool.close()
+		s.wheel.Close()
+	}
+	return errors.Join(errs...)
+}
