@@ -45,7 +45,7 @@ func TestDocumentedCode(t *testing.T) {
 					t.Fatal(err)
 				}
 				if out, err := exec.CommandContext(t.Context(), "go", "vet", file).CombinedOutput(); err != nil {
-					t.Errorf("%s: %v\n%s\n%s", doc, err, out, code)
+					t.Errorf("%s: a program does not build: %v\n%s", doc, err, out)
 				}
 			} else if !strings.Contains(sources, squeeze(code)) {
 				t.Errorf("%s: no Go file contains\n%s", doc, code)

@@ -25,7 +25,7 @@ var (
 	// ErrClosed is returned by sends on a session that has ended or is ending.
 	ErrClosed = errors.New("engineio: session is closed")
 	// ErrOutboundFull is returned when a message does not fit into the outbound budget and was
-	// not queued. Session.WaitRoom waits until there is room.
+	// not queued. Session.SendWait waits for room.
 	ErrOutboundFull = errors.New("engineio: outbound budget of the session is used up")
 	// ErrNotWritable is returned when a volatile message was dropped because it could not have
 	// been written at once (S-67).

@@ -183,17 +183,24 @@ func TestOutboundBudget(t *testing.T) {
 		if err := r.session.Append(&volatile, true); !errors.Is(err, ErrNotWritable) {
 			t.Errorf("volatile to a stalled peer: %v", err)
 		}
-		// WaitRoom, while the peer reads on.
+		// SendWait, while the peer reads on.
+		ctx, cancel := context.WithCancel(context.Background())
+		var waiting Message
+		waiting.AppendText(append(kilobyte, kilobyte...))
 		waited := make(chan error, 1)
-		go func() { waited <- r.session.WaitRoom(context.Background()) }()
+		go func() { waited <- r.session.SendWait(ctx, &waiting) }()
 		for range sent {
 			if m := c.read(); len(m) != 1001 {
 				t.Fatalf("read %.20q", m)
 			}
 		}
 		if err := <-waited; err != nil {
-			t.Errorf("WaitRoom: %v", err)
+			t.Errorf("SendWait: %v", err)
 		}
+		if m := c.read(); len(m) != 2001 {
+			t.Errorf("read %.20q", m)
+		}
+		eventually(t, "the queue is empty", func() bool { n, _ := r.session.Buffered(); return n == 0 })
 		if err := r.session.Append(&volatile, true); err != nil {
 			t.Errorf("volatile to a writable peer: %v", err)
 		}
@@ -203,9 +210,16 @@ func TestOutboundBudget(t *testing.T) {
 		}
 		c.conn.Close()
 		<-r.closed
-		if err := r.session.WaitRoom(context.Background()); !errors.Is(err, ErrClosed) {
-			t.Errorf("WaitRoom on a closed session: %v", err)
+		if err := r.session.SendWait(ctx, &waiting); !errors.Is(err, ErrClosed) {
+			t.Errorf("SendWait on a closed session: %v", err)
 		}
+		c, r = f.openWS()
+		_, _ = fill(r.session)
+		cancel()
+		if err := r.session.SendWait(ctx, &waiting); !errors.Is(err, context.Canceled) {
+			t.Errorf("SendWait whose context ends: %v", err)
+		}
+		c.conn.Close()
 	})
 	t.Run("DropVolatile", func(t *testing.T) {
 		t.Parallel()
@@ -244,10 +258,10 @@ func TestOutboundBudget(t *testing.T) {
 	})
 	t.Run("message larger than the budget", func(t *testing.T) {
 		t.Parallel()
-		f := newFixture(t, Options{OutboundBytes: 100}, false)
+		f := newFixture(t, Options{OutboundBytes: 1000}, false)
 		defer f.close()
 		c, r := f.openWS()
-		if err := r.session.SendText(kilobyte); !errors.Is(err, ErrOutboundFull) {
+		if err := r.session.SendText(append(kilobyte, kilobyte...)); !errors.Is(err, ErrOutboundFull) {
 			t.Errorf("err %v", err)
 		}
 		if err := r.session.SendText([]byte("fits")); err != nil {

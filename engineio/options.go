@@ -32,6 +32,12 @@ const (
 	DropVolatile
 )
 
+// What bounds the queue of a session where Options does not say otherwise.
+const (
+	DefaultOutboundBytes   = 4 << 20
+	DefaultOutboundPackets = 4096
+)
+
 // Options configures a Server. The zero value serves both transports with the defaults of the
 // reference server.
 type Options struct {
@@ -58,7 +64,7 @@ type Options struct {
 	// when the client's address is asked for. Empty, the default, believes nobody.
 	TrustedProxies []netip.Prefix
 	// OutboundBytes and OutboundPackets bound what is queued for one session. Zero means 4 MiB
-	// and 4,096.
+	// and 4,096, DefaultOutboundBytes and DefaultOutboundPackets.
 	OutboundBytes, OutboundPackets int
 	// Overflow is the policy at that bound. Zero means Disconnect.
 	Overflow Overflow
@@ -91,8 +97,8 @@ func (o Options) withDefaults() (Options, error) {
 	duration("PingInterval", &o.PingInterval, 25*time.Second)
 	duration("PingTimeout", &o.PingTimeout, 20*time.Second)
 	duration("UpgradeTimeout", &o.UpgradeTimeout, 10*time.Second)
-	number("OutboundBytes", &o.OutboundBytes, 4<<20)
-	number("OutboundPackets", &o.OutboundPackets, 4096)
+	number("OutboundBytes", &o.OutboundBytes, DefaultOutboundBytes)
+	number("OutboundPackets", &o.OutboundPackets, DefaultOutboundPackets)
 	number("InboundBytes", &o.InboundBytes, 1<<20)
 	number("InboundEvents", &o.InboundEvents, 1024)
 	if o.MaxPayload < 0 {

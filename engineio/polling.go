@@ -102,7 +102,9 @@ func (s *Session) answerPollUnlock() {
 	}
 	s.poll = nil
 	p.box, s.out = s.out, nil
-	p.last = s.state == draining
+	// The end of the session has an answer of its own: clients act on it before they have handled the
+	// messages that stand before it, and would not hear that they were disconnected.
+	p.last = s.state == draining && p.box == nil
 	s.mu.Unlock()
 	close(p.ready)
 }
@@ -176,11 +178,12 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 	s.posting = true
 	s.mu.Unlock()
-	defer func() {
+	// Before the answer leaves: the client may send its next request as soon as it has read it.
+	posted := func() {
 		s.mu.Lock()
 		s.posting = false
 		s.mu.Unlock()
-	}()
+	}
 
 	// A binary body is protocol 3's. It is answered, not left hanging (CVE-2026-59725).
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media == "application/octet-stream" {
@@ -196,6 +199,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case errors.As(err, &tooLarge):
 		// The session survives, as the reference's does (S-11).
+		posted()
 		s.server.refusePayload(w)
 		return
 	case err != nil:
@@ -218,6 +222,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	if reason != "" {
 		s.closedByPeer(reason)
 	}
+	posted()
 	h := w.Header()
 	if agent := r.Header.Get("User-Agent"); strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/") {
 		h.Set("X-XSS-Protection", "0") // old Internet Explorer mangles answers without it

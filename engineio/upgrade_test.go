@@ -102,7 +102,7 @@ func TestAbandonedUpgrade(t *testing.T) {
 					t.Fatalf("session ended: %s", <-r.closed)
 				}
 				// The heartbeat went on all the time.
-				<-time.After(began.Add(25 * time.Second).Sub(time.Now()))
+				<-time.After(time.Until(began.Add(25 * time.Second)))
 				if _, body, _ := f.do("GET", base+"&sid="+sid, ""); body != "2" {
 					t.Fatalf("poll %q", body)
 				}

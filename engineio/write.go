@@ -69,17 +69,24 @@ func (s *Session) Buffered() (bytes, packets int) {
 	return s.bytes, s.packets
 }
 
-// WaitRoom waits until less than half of the outbound budget is in use, and returns ErrClosed when
-// the session ends first.
-func (s *Session) WaitRoom(ctx context.Context) error {
+// SendWait is Send that waits while the outbound budget has no room for the message, until ctx ends.
+// It returns ErrClosed when the session ends first, and ErrOutboundFull for a message larger than the
+// whole budget.
+func (s *Session) SendWait(ctx context.Context, m *Message) error {
 	for {
 		s.mu.Lock()
-		if s.state != open {
+		switch {
+		case s.state != open:
 			s.mu.Unlock()
 			return ErrClosed
-		}
-		if s.hasRoom() {
+		case s.exceeds(len(m.frames), m.packets):
 			s.mu.Unlock()
+			return ErrOutboundFull
+		case s.fits(len(m.frames), m.packets):
+			s.bytes += len(m.frames)
+			s.packets += m.packets
+			s.queue().add(m.frames, m.packets, false)
+			s.offerUnlock()
 			return nil
 		}
 		if s.room == nil {
@@ -95,29 +102,33 @@ func (s *Session) WaitRoom(ctx context.Context) error {
 	}
 }
 
-func (s *Session) hasRoom() bool {
+// fits reports whether so much more may be queued now; exceeds, whether it never may. Called with mu
+// held.
+func (s *Session) fits(bytes, packets int) bool {
 	o := &s.server.opts
-	return s.bytes <= o.OutboundBytes/2 && s.packets <= o.OutboundPackets/2
+	return s.bytes+bytes <= o.OutboundBytes && s.packets+packets <= o.OutboundPackets
+}
+
+func (s *Session) exceeds(bytes, packets int) bool {
+	o := &s.server.opts
+	return bytes > o.OutboundBytes || packets > o.OutboundPackets
 }
 
 // reserve charges the outbound budget, or applies the policy at its end. Called with mu held.
 func (s *Session) reserve(bytes, packets int) error {
-	o := &s.server.opts
-	fits := func() bool {
-		return s.bytes+bytes <= o.OutboundBytes && s.packets+packets <= o.OutboundPackets
-	}
-	if !fits() {
-		if bytes > o.OutboundBytes || packets > o.OutboundPackets {
-			return ErrOutboundFull // it never will; the peer is not to blame
+	if !s.fits(bytes, packets) {
+		if s.exceeds(bytes, packets) {
+			return ErrOutboundFull // the peer is not to blame
 		}
-		if o.Overflow == DropVolatile && s.out != nil {
+		policy := s.server.opts.Overflow
+		if policy == DropVolatile && s.out != nil {
 			b, p := s.out.dropVolatile()
 			s.bytes -= b
 			s.packets -= p
 			s.server.stats.volatileDropped.Add(uint64(p))
 		}
-		if !fits() {
-			if o.Overflow != DropNewest {
+		if !s.fits(bytes, packets) {
+			if policy != DropNewest {
 				s.overflowLocked()
 			}
 			return ErrOutboundFull
@@ -290,7 +301,7 @@ func (s *Session) wroteLocked(box *outbox) {
 	s.bytes -= box.size
 	s.packets -= box.count
 	box.release()
-	if s.room != nil && s.hasRoom() {
+	if s.room != nil {
 		close(s.room)
 		s.room = nil
 	}

@@ -28,7 +28,8 @@ none() {
 go_files() { find . -name node_modules -prune -o -name '*.go' -type f -print; }
 
 formatting() { go_files | xargs gofmt -s -l; }
-long_files() { go_files | xargs wc -l | awk -v max=$MAX_LINES '$2 != "total" && $1 >= max { print $2 ": " $1 " lines" }'; }
+sources() { find . -name node_modules -prune -o \( -name '*.go' -o -name '*.mjs' -o -name '*.js' -o -name '*.css' -o -name '*.sh' \) -type f -print; }
+long_files() { sources | xargs wc -l | awk -v max=$MAX_LINES '$2 != "total" && $1 >= max { print $2 ": " $1 " lines" }'; }
 in_module() { (cd "$1" && shift && "$@"); }
 
 # A sleep is a guess about somebody else's machine, except on testing/synctest's clock;

@@ -40,11 +40,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-const (
-	defaultConnectTimeout  = 45 * time.Second
-	defaultOutboundBytes   = 4 << 20
-	defaultOutboundPackets = 4096
-)
+const defaultConnectTimeout = 45 * time.Second
 
 // attachmentTimeout is how long the attachments of one packet may take to arrive (CVE-2026-33151).
 const attachmentTimeout = time.Minute

@@ -17,13 +17,21 @@ import (
 // anywhere in the arguments travel as binary attachments.
 func (s *Socket) Emit(event string, args ...any) error { return s.emit(event, args, false) }
 
-// Send is Emit that waits first until half of the outbound budget is free. What does not fit even then, because it is larger or
-// others were quicker, is up to the policy of the engine.
+// Send is Emit that waits while the outbound budget has no room for the event, until ctx ends.
 func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
-	if err := s.conn.session.WaitRoom(ctx); err != nil {
-		return sendError(err)
+	b := scratches.Get().(*scratch)
+	defer b.release()
+	attachments, err := s.encode(b, event, args, 0, false)
+	if err != nil {
+		return err
 	}
-	return s.emit(event, args, false)
+	m := message(b.text, attachments)
+	if s.state.Load() == stateConnected {
+		return sendError(s.conn.session.SendWait(ctx, m))
+	}
+	err = s.queue(m, false)
+	s.Flush()
+	return err
 }
 
 // Volatile is for one call of Emit: the event is dropped if the client cannot be written to right now (S-67).
@@ -70,21 +78,30 @@ func (s *Socket) emit(event string, args []any, volatile bool) error {
 }
 
 func (s *Socket) emitID(event string, args []any, volatile bool, id uint64, hasID bool) error {
-	if parser.Reserved(event) {
-		return reservedError(event)
-	}
-	if s.state.Load() >= stateLeft {
-		return ErrDisconnected
-	}
 	b := scratches.Get().(*scratch)
 	defer b.release()
+	attachments, err := s.encode(b, event, args, id, hasID)
+	if err != nil {
+		return err
+	}
+	return s.transmit(b.text, attachments, volatile)
+}
+
+// encode makes the packet of an event in b.text.
+func (s *Socket) encode(b *scratch, event string, args []any, id uint64, hasID bool) (attachments [][]byte, err error) {
+	if parser.Reserved(event) {
+		return nil, reservedError(event)
+	}
+	if s.state.Load() >= stateLeft {
+		return nil, ErrDisconnected
+	}
 	b.args = append(b.args, args...)
 	text, attachments, err := parser.AppendEvent(b.text, s.ns.name, id, hasID, event, b.args)
 	if err != nil {
-		return encodeError{fmt.Sprintf("event %q", event), err}
+		return nil, encodeError{fmt.Sprintf("event %q", event), err}
 	}
 	b.text = text
-	return s.transmit(text, attachments, volatile)
+	return attachments, nil
 }
 
 // scratch is what an event is encoded in. Its arguments are copied here so that those of the caller need not be allocated.
@@ -163,8 +180,8 @@ func (s *Socket) hold(m *engineio.Message, volatile bool) error {
 	o := &s.conn.server.opts.Engine
 	h := &s.extra().held
 	answer := len(s.ns.name) + 64
-	if answer+h.bytes+m.Len() > cmp.Or(o.OutboundBytes, defaultOutboundBytes) ||
-		1+len(h.messages) >= cmp.Or(o.OutboundPackets, defaultOutboundPackets) {
+	if answer+h.bytes+m.Len() > cmp.Or(o.OutboundBytes, engineio.DefaultOutboundBytes) ||
+		1+len(h.messages) >= cmp.Or(o.OutboundPackets, engineio.DefaultOutboundPackets) {
 		h.overflow = o.Overflow != engineio.DropNewest
 		return engineio.ErrOutboundFull
 	}

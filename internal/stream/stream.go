@@ -1,10 +1,3 @@
-// Package stream is the seam between a session and the connection below it (engine rule 3).
-//
-// A session reads and writes a connection in a way that net.Conn does not offer: it waits until the
-// peer has sent something without holding a buffer meanwhile, and it writes what the kernel takes at
-// once without waiting for the rest. Three implementations give it that: raw, on the descriptor of a
-// plain TCP or Unix connection; portable, over any net.Conn (TLS, the connections of a wrapped
-// listener); and the in-memory Pipe, whose two ends are buffered and non-blocking like a socket.
 package stream
 
 import (

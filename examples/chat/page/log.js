@@ -56,23 +56,25 @@ export class Log {
     const follows = last && last.kind !== "presence" && last.name === entry.name && last.mine === entry.mine && entry.at - last.at < TOGETHER;
     const item = make("li", { className: `said${entry.mine ? " mine" : ""}${follows ? " follows" : ""}` });
     if (!entry.mine) item.append(avatar(entry.name));
-    const time = make("time", {});
-    const who = make("p", { className: "who" }, make("strong", {}, entry.mine ? "You" : entry.name), " ", time);
-    item.append(make("div", { className: "body" }, who, this.#content(entry), make("p", { className: "fate" })));
+    const body = make("div", { className: "body" });
+    if (!entry.mine && !follows) body.append(make("p", { className: "who" }, entry.name));
+    body.append(this.#content(entry), make("p", { className: "fate" }));
+    item.append(body);
     this.#fate(item, entry);
     return item;
   }
 
   #content(entry) {
-    if (entry.kind === "text") return make("p", { className: "text" }, ...linked(entry.text));
+    const time = make("time");
+    if (entry.kind === "text") return make("p", { className: "text" }, make("span", {}, ...linked(entry.text)), " ", time);
     if (!entry.type) {
-      return make("p", { className: "text" }, make("a", { href: entry.url, download: entry.file }, `Save “${entry.file}”`));
+      return make("p", { className: "text" }, make("a", { href: entry.url, download: entry.file }, `Save “${entry.file}”`), " ", time);
     }
     const picture = make("img", { src: entry.url, alt: `Image from ${entry.mine ? "you" : entry.name}: ${entry.file}` });
     picture.addEventListener("load", () => this.onSize());
     const button = make("button", { type: "button", className: "picture", title: entry.file }, picture);
     button.addEventListener("click", () => this.onImage(entry));
-    return button;
+    return make("div", {}, button, time);
   }
 
   #fate(item, entry) {

@@ -85,6 +85,9 @@ export class View {
     place.querySelector(".transport").textContent =
       state !== "connected" ? "" : before ? `${TRANSPORTS[before] ?? before} → ${how}` : how;
 
+    $("where").textContent = state === "connected" ? ` · ${how}` : ""; // where the sidebar is out of sight
+    if (this.shown) this.#room();
+
     const banner = $("banner");
     const retry = make("button", { type: "button", className: "quiet" }, "Try now");
     retry.addEventListener("click", () => this.chat.retry());
@@ -149,7 +152,9 @@ export class View {
       const again = make("button", { type: "button", className: "quiet" }, "Join again");
       again.addEventListener("click", () => this.chat.again(room));
       $("subtitle").replaceChildren(`Not in this room: ${room.error} `, again);
-    } else $("subtitle").textContent = room.inside ? (length === 1 ? "Only you are here" : `${length} people`) : "Joining…";
+    } else $("subtitle").textContent = !this.chat.socket.connected ? "Not connected"
+      : !room.inside ? "Joining…"
+      : length === 1 ? "Only you are here" : `${length} people`;
 
     let me = false;
     $("people-title").textContent = length ? `People · ${length}` : "People";
