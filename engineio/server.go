@@ -113,7 +113,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, sid string
 }
 
 func (s *Server) servePollingOpen(w http.ResponseWriter, r *http.Request) {
-	session := s.newSession(newHandshake(r, s.opts.TrustedProxies), Polling)
+	session := s.newSession(r, Polling)
 	if s.openSession(session) {
 		session.serveGet(w, r)
 		return

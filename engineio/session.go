@@ -3,6 +3,7 @@ package engineio
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -87,8 +88,14 @@ type Session struct {
 	resume   chan struct{}
 }
 
-func (s *Server) newSession(h *Handshake, t Transport) *Session {
-	session := &Session{server: s, id: newID(), handshake: h, transport: t}
+func (s *Server) newSession(r *http.Request, t Transport) *Session {
+	session := &Session{
+		server:    s,
+		id:        newID(),
+		handshake: newHandshake(r, s.opts.TrustedProxies),
+		text:      param(r.URL.RawQuery, "b64") != "",
+		transport: t,
+	}
 	session.beatFn = session.onBeat
 	return session
 }

@@ -65,6 +65,22 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// A client that asked for text keeps getting text after the upgrade (C-4).
+func TestUpgradeKeepsBase64(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{}, true)
+	defer f.close()
+	_, body, _ := f.do("GET", base+"&b64=1", "")
+	c := f.dial("&b64=1&sid=" + openID(t, body))
+	c.send("2probe", "5", "bAQID")
+	for _, want := range []string{"3probe", "bAQID"} {
+		if got := c.read(); got != want {
+			t.Errorf("read %q, want %q", got, want)
+		}
+	}
+	c.conn.Close()
+}
+
 // A wrong packet, a lost connection or silence ends only the upgrade (S-10, peer O #731): the session
 // stays on polling with its heartbeat, and may try again.
 func TestAbandonedUpgrade(t *testing.T) {

@@ -54,8 +54,8 @@ func accept(w http.ResponseWriter, r *http.Request) (conn stream.Conn, answer, e
 	key := r.Header.Get("Sec-Websocket-Key")
 	decoded, keyErr := base64.StdEncoding.DecodeString(key)
 	switch {
-	case r.Method != http.MethodGet:
-		return nil, nil, nil, refuseUpgrade(w, http.StatusMethodNotAllowed, "method must be GET")
+	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1):
+		return nil, nil, nil, refuseUpgrade(w, http.StatusMethodNotAllowed, "must be GET over HTTP/1.1")
 	case r.Header.Get("Sec-Websocket-Version") != "13":
 		w.Header().Set("Sec-WebSocket-Version", "13")
 		return nil, nil, nil, refuseUpgrade(w, http.StatusUpgradeRequired, "WebSocket version must be 13")
@@ -109,8 +109,7 @@ func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request) {
 		s.opts.Logger.DebugContext(r.Context(), "websocket handshake failed", "err", err, "remote", r.RemoteAddr)
 		return
 	}
-	session := s.newSession(newHandshake(r, s.opts.TrustedProxies), WebSocket)
-	session.text = param(r.URL.RawQuery, "b64") != ""
+	session := s.newSession(r, WebSocket)
 	ws := &webSocket{session: session, conn: conn}
 	ws.frames.Limit = s.opts.MaxPayload
 	session.ws = ws
