@@ -28,8 +28,7 @@ none() {
 go_files() { find . -name node_modules -prune -o -name '*.go' -type f -print; }
 
 formatting() { go_files | xargs gofmt -s -l; }
-sources() { find . -name node_modules -prune -o \( -name '*.go' -o -name '*.mjs' -o -name '*.js' -o -name '*.css' -o -name '*.sh' \) -type f -print; }
-long_files() { sources | xargs wc -l | awk -v max=$MAX_LINES '$2 != "total" && $1 >= max { print $2 ": " $1 " lines" }'; }
+long_files() { go_files | xargs wc -l | awk -v max=$MAX_LINES '$2 != "total" && $1 >= max { print $2 ": " $1 " lines" }'; }
 in_module() { (cd "$1" && shift && "$@"); }
 
 # A sleep is a guess about somebody else's machine, except on testing/synctest's clock;
@@ -56,7 +55,7 @@ outside_workspace() {
 }
 
 check "gofmt -s would change" none formatting
-check "files of $MAX_LINES lines or more" none long_files
+check "Go files of $MAX_LINES lines or more" none long_files
 check "sleeping or skipping" none sleeps
 check "packages without doc.go" none undocumented
 check "modules that are not in go.work" none outside_workspace

@@ -361,8 +361,9 @@ describe("the page on another origin than the gateway", () => {
 
   test("many messages: one stays at the end, or where one reads", async () => {
     const { ann, ben } = await pair();
-    for (let i = 0; i < 40; i++) await say(ben, `line ${i}`);
-    await heard(ann, "line 39");
+    const poem = Array.from({ length: 40 }, (_, i) => `line ${i}`).join("\n");
+    await say(ben, poem);
+    await heard(ann, poem);
     const distance = () => ann.locator("#scroll").evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight);
     await eventually(async () => (await distance()) < 5, "the end is in sight");
     await ann.locator("#scroll").evaluate((box) => box.scrollTo(0, 0));

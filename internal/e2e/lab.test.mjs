@@ -260,5 +260,7 @@ test("server shutting down", async () => {
   const reasons = await response.json();
   assert.ok(Date.now() - start < 3000, `shutdown took ${Date.now() - start} ms`);
   assert.deepEqual(reasons, { "doomed 0": "server shutting down", "doomed 1": "server shutting down", "doomed 2": "server shutting down" });
-  for (const reason of await gone) assert.ok(["transport close", "io server disconnect"].includes([reason].flat()[0]), String(reason));
+  // A client that was between two polls finds the door closed, as it does with a server that is gone.
+  const seen = ["transport close", "io server disconnect", "transport error"];
+  for (const reason of await gone) assert.ok(seen.includes([reason].flat()[0]), String(reason));
 });

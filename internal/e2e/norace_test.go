@@ -4,3 +4,6 @@ package e2e
 
 // buildFlags builds the programs under test as the tests are.
 var buildFlags []string
+
+// flood is how many bytes one client pipelines at a sleeping handler; the race detector makes each cost twenty.
+const flood = 1 << 30

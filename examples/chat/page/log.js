@@ -48,13 +48,13 @@ export class Log {
   }
 
   #presence({ name, here }) {
-    return make("li", { className: "presence" }, make("strong", {}, name), here ? " joined" : " left");
+    return make("p", { className: "presence" }, make("strong", {}, name), here ? " joined" : " left");
   }
 
   #said(entry) {
     const { last } = this;
     const follows = last && last.kind !== "presence" && last.name === entry.name && last.mine === entry.mine && entry.at - last.at < TOGETHER;
-    const item = make("li", { className: `said${entry.mine ? " mine" : ""}${follows ? " follows" : ""}` });
+    const item = make("div", { className: `said${entry.mine ? " mine" : ""}${follows ? " follows" : ""}` });
     if (!entry.mine) item.append(avatar(entry.name));
     const body = make("div", { className: "body" });
     if (!entry.mine && !follows) body.append(make("p", { className: "who" }, entry.name));
