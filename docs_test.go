@@ -91,7 +91,7 @@ func TestDocumentedLinks(t *testing.T) {
 // TestDocumentedTests finds every test that docs/compatibility.md calls as its witness.
 func TestDocumentedTests(t *testing.T) {
 	t.Parallel()
-	dirs := map[string]string{} // by package name
+	dirs := map[string]string{"e2e": filepath.Join("internal", "e2e")} // by package name
 	for _, line := range goList(t, "linux", "-f", "{{.Name}} {{.Dir}}", "./...") {
 		name, dir, _ := strings.Cut(line, " ")
 		dirs[name] = dir

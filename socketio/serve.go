@@ -17,7 +17,7 @@ const lateAfter = time.Second
 // stage is where a socket's lane is. It belongs to whichever worker runs the lane, one at a time.
 type stage struct {
 	step     step
-	member   bool  // was added to the adapter
+	member   bool  // is in the adapter
 	admitted bool  // somebody accepted it, so that its events and its leaving matter
 	refused  bool  // somebody did not
 	warned   bool  // that an event waited, in this turn of the lane
@@ -171,6 +171,7 @@ func (s *Socket) refuse(reason error) {
 		s.conn.server.opts.Logger.Error("socketio: connection refused because of an error",
 			"namespace", s.ns.name, "socket", s.id, "error", reason)
 	}
+	s.withdraw() // before the client hears of it
 	s.mu.Lock()
 	if s.state.Load() != statePending {
 		s.mu.Unlock() // the client has left
@@ -257,20 +258,13 @@ func (s *Socket) checkLate(e *Event) {
 func (s *Socket) finish() {
 	server := s.conn.server
 	defer server.release()
-	var rooms []string
-	if s.stage.member {
-		rooms = s.ns.adapter.Rooms(s.id)
-	}
+	s.withdraw()
 	s.mu.Lock()
-	s.extra().rooms = rooms
 	reason := s.reason
 	if s.state.Load() == stateConnected { // the server shuts down
 		s.leaveUnlock(stateLeft, reason)
 	} else {
 		s.mu.Unlock()
-	}
-	if s.stage.member {
-		s.ns.adapter.Remove(s.id)
 	}
 	s.conn.ended()
 	if !s.stage.admitted {
@@ -287,6 +281,19 @@ func (s *Socket) finish() {
 		}
 		s.tell(ctx, h.Disconnect, reason)
 	}
+}
+
+// withdraw takes the socket out of its namespace and its rooms, which it remembers.
+func (s *Socket) withdraw() {
+	if !s.stage.member {
+		return
+	}
+	s.stage.member = false
+	rooms := s.ns.adapter.Rooms(s.id)
+	s.mu.Lock()
+	s.extra().rooms = rooms
+	s.mu.Unlock()
+	s.ns.adapter.Remove(s.id)
 }
 
 func (s *Socket) tell(ctx context.Context, fn func(context.Context, *Socket, Reason), reason Reason) {
