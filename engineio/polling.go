@@ -31,6 +31,7 @@ type poll struct {
 	noop  bool // nothing to say, but the client is to come back or go on with its upgrade
 	last  bool // the session is over
 	late  bool // the session had ended before the client came (spec 3.1)
+	moved bool // the session has upgraded meanwhile
 }
 
 // serveGet answers one poll.
@@ -63,8 +64,6 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 	case s.out != nil || s.state == draining:
 		s.answerPollUnlock()
 	case u != nil && u.probed:
-		// Every poll during an upgrade returns (spec 3.1), but not at once: a client that never
-		// hears our answer to its probe would poll in a tight loop until the upgrade times out.
 		s.mu.Unlock()
 		s.server.wheel.Schedule(&u.noop, noopDelay, u.releasePoll)
 	default:
@@ -88,6 +87,10 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		<-p.ready
+	}
+	if p.moved {
+		s.server.refuse(w, r, codeBadRequest, "TRANSPORT_MISMATCH")
+		return
 	}
 	s.writePoll(w, control, p)
 }

@@ -1,6 +1,8 @@
 package engineio
 
 import (
+	"bufio"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -436,6 +438,55 @@ func TestOptionsNameWhatIsWrong(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), name) {
 			t.Errorf("the error does not name %s: %v", name, err)
 		}
+	}
+}
+
+// S-13 and S-14: transports can be left out, and the upgrade alone.
+func TestTransports(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name               string
+		options            Options
+		polling, websocket int // answers to a handshake
+		upgrades           string
+		upgrade            int // answer to an upgrade of a polling session
+	}{
+		{"both", Options{}, 200, 101, `"upgrades":["websocket"]`, 101},
+		{"no upgrades", Options{NoUpgrades: true}, 200, 101, `"upgrades":[]`, 400},
+		{"polling only", Options{Transports: []Transport{Polling}}, 200, 400, `"upgrades":[]`, 400},
+		{"websocket only", Options{Transports: []Transport{WebSocket}}, 400, 101, "", 0},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			f := newFixture(t, tt.options, true)
+			defer f.close()
+			webSocket := func(query string) int {
+				conn, err := f.listener.Dial()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				_, _ = fmt.Fprintf(conn, wsRequest, query)
+				resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return resp.StatusCode
+			}
+			if got := webSocket(""); got != tt.websocket {
+				t.Errorf("websocket: %d", got)
+			}
+			status, body, _ := f.do("GET", base, "")
+			if status != tt.polling || !strings.Contains(body, tt.upgrades) {
+				t.Errorf("polling: %d %s", status, body)
+			}
+			if status == 200 {
+				if got := webSocket("&sid=" + openID(t, body)); got != tt.upgrade {
+					t.Errorf("upgrade: %d", got)
+				}
+			}
+		})
 	}
 }
 

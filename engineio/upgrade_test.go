@@ -65,6 +65,35 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// A poll that comes with the upgrade, or waits while it completes, is refused like one that comes later.
+func TestPollDuringUpgradePacket(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{}, true)
+	defer f.close()
+	sid, r := f.openPolling()
+	pending := make(chan int)
+	go func() {
+		status, _, _ := f.do("GET", base+"&sid="+sid, "")
+		pending <- status
+	}()
+	eventually(t, "the poll is pending", func() bool {
+		r.session.mu.Lock()
+		defer r.session.mu.Unlock()
+		return r.session.poll != nil
+	})
+	c := f.dial("&sid=" + sid)
+	c.send("2probe", "5", "4hello")
+	if status := <-pending; status != 400 {
+		t.Errorf("status %d", status)
+	}
+	for _, want := range []string{"3probe", "4hello"} {
+		if got := c.read(); got != want {
+			t.Errorf("read %q, want %q", got, want)
+		}
+	}
+	c.conn.Close()
+}
+
 // A client that asked for text keeps getting text after the upgrade (C-4).
 func TestUpgradeKeepsBase64(t *testing.T) {
 	t.Parallel()

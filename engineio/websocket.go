@@ -27,8 +27,10 @@ type webSocket struct {
 	noop    wheel.Timer // of a poll that came during it
 }
 
-// noopDelay is how long a poll waits for something to say while an upgrade is under way.
-const noopDelay = 100 * time.Millisecond
+// noopDelay is how long a poll waits for something to say while an upgrade is under way. Every one
+// returns then (spec 3.1), because the client waits for it before it upgrades; but not at once, or a
+// client that never hears our answer to its probe would poll in a tight loop until the upgrade times out.
+const noopDelay = 25 * time.Millisecond
 
 // isUpgrade reports whether a request asks for another protocol.
 func isUpgrade(r *http.Request) bool {
@@ -380,7 +382,7 @@ func (ws *webSocket) probe(packet []byte) bool {
 		s.mu.Lock()
 		ws.probed = true
 		s.mu.Unlock()
-		ws.releasePoll()
+		s.server.wheel.Schedule(&ws.noop, noopDelay, ws.releasePoll)
 		return true
 	case string(packet) == "5" && ws.probed:
 		s.mu.Lock()
@@ -392,7 +394,7 @@ func (ws *webSocket) probe(packet []byte) bool {
 		s.transport, s.ws, s.upgrade, s.poll = WebSocket, ws, nil, nil
 		ws.probing = false
 		if p != nil {
-			p.noop = true
+			p.moved = true // the client was not to poll any more, and is told so
 			close(p.ready)
 		}
 		s.server.wheel.Stop(&ws.expiry)

@@ -117,7 +117,7 @@ func (s *Socket) leaving() bool {
 // replyLead is how long the reply to CONNECT goes ahead of what was sent meanwhile. The reference sends the two in different
 // turns of its event loop, and clients rely on it: the official protocol suite begins to listen for the next packet when it has
 // seen the reply, and loses one that comes with it in a single read.
-const replyLead = time.Millisecond
+const replyLead = 3 * time.Millisecond
 
 // answer sends the reply to CONNECT, what was held back for it, and what Disconnect left to do.
 func (s *Socket) answer() {
