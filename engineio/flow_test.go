@@ -386,3 +386,51 @@ func TestInboundBudgetWhileAwaiting(t *testing.T) {
 	}
 	c.conn.Close()
 }
+
+// A peer that pipelines and takes no answers is slowed down through its inbound budget, and is gone when
+// it has taken nothing for as long as a pong may be missing.
+func TestAwaitRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		closed := make(chan Reason, 1)
+		events := make(chan []byte, 1<<16)
+		var ended sync.WaitGroup
+		f := serve(t, Options{InboundBytes: 100_000, OutboundBytes: 200_000}, func(s *Session) *handlerFunc {
+			ended.Go(func() {
+				for d := range events {
+					s.AwaitRoom()
+					_ = s.SendText(d)
+					s.Discharge(len(d))
+				}
+			})
+			return &handlerFunc{func(d []byte) {
+				s.Charge(len(d))
+				events <- append([]byte(nil), d...)
+			}, closed}
+		})
+		defer f.close()
+		c := f.dial("")
+		c.read()
+		go func() {
+			event := masked(wsframe.Text, "4"+strings.Repeat("x", 10_000))
+			for {
+				if _, err := c.conn.Write(event); err != nil {
+					return
+				}
+			}
+		}()
+		start := time.Now()
+		if reason := <-closed; reason != ReasonPingTimeout {
+			t.Errorf("reason %q", reason)
+		}
+		if d := time.Since(start); d < 40*time.Second || d > 70*time.Second {
+			t.Errorf("ended after %v", d)
+		}
+		if n := f.server.Stats().OutboundOverflows; n != 0 {
+			t.Errorf("%d outbound overflows", n)
+		}
+		c.conn.Close()
+		close(events)
+		ended.Wait()
+	})
+}

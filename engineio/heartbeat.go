@@ -10,11 +10,13 @@ func (s *Session) onBeat() {
 	case s.state == draining:
 		s.mu.Unlock()
 		s.end(ReasonTransportClose, nil)
-	case s.paused.Load():
-		// Reading stands still by our own will, so the pong cannot be seen (engine rule 6).
+	case s.paused.Load() && !(s.stuck && s.congested.Load()):
+		// Reading stands still by our own will, so the pong cannot be seen (engine rule 6). But where
+		// it stands still because the peer does not take its answers, time goes on.
+		s.stuck = s.congested.Load()
 		s.server.wheel.Schedule(&s.beat, s.server.opts.PingTimeout, s.beatFn)
 		s.mu.Unlock()
-	case s.awaitingPong:
+	case s.awaitingPong || s.paused.Load():
 		s.mu.Unlock()
 		s.end(ReasonPingTimeout, nil)
 	default:

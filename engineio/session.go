@@ -35,6 +35,8 @@ const (
 const (
 	// closeTimeout is how long a closing WebSocket may take to deliver what is queued.
 	closeTimeout = 5 * time.Second
+	// stopTimeout is the same while the server shuts down: some phone is always asleep.
+	stopTimeout = time.Second
 	// blindCloseTimeout is the same once everything is written, on a connection that cannot half-close.
 	blindCloseTimeout = 250 * time.Millisecond
 	// finalPollTimeout is how long a closed polling session waits to tell the client so (spec 3.1).
@@ -72,7 +74,10 @@ type Session struct {
 	listed   bool // on the dirty list of another reader's batch
 	peerDone bool // the peer has sent its close frame
 	doomed   bool // over its budget, about to end
+	stuck    bool // nothing was written since the last beat that looked, see onBeat
 	room     chan struct{}
+	// congested is whether more than half of the budget is in use; it changes under mu.
+	congested atomic.Bool
 
 	// Heartbeat, see heartbeat.go. The timer is also the deadline of a closing session.
 	beat         wheel.Timer
@@ -142,6 +147,9 @@ func (s *Session) shut(reason Reason, err error, status uint16, text string) {
 	s.server.stats.count(reason)
 	s.wakeLocked()
 	timeout := closeTimeout
+	if s.server.stopping() {
+		timeout = stopTimeout
+	}
 	if s.transport == WebSocket {
 		frame := wsframe.AppendClose(nil, status, text)
 		s.queue().add(frame, 0, false)

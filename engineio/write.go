@@ -83,8 +83,7 @@ func (s *Session) SendWait(ctx context.Context, m *Message) error {
 			s.mu.Unlock()
 			return ErrOutboundFull
 		case s.fits(len(m.frames), m.packets):
-			s.bytes += len(m.frames)
-			s.packets += m.packets
+			s.chargeLocked(len(m.frames), m.packets)
 			s.queue().add(m.frames, m.packets, false)
 			s.offerUnlock()
 			return nil
@@ -123,8 +122,7 @@ func (s *Session) reserve(bytes, packets int) error {
 		policy := s.server.opts.Overflow
 		if policy == DropVolatile && s.out != nil {
 			b, p := s.out.dropVolatile()
-			s.bytes -= b
-			s.packets -= p
+			s.chargeLocked(-b, -p)
 			s.server.stats.volatileDropped.Add(uint64(p))
 		}
 		if !s.fits(bytes, packets) {
@@ -134,9 +132,38 @@ func (s *Session) reserve(bytes, packets int) error {
 			return ErrOutboundFull
 		}
 	}
+	s.chargeLocked(bytes, packets)
+	return nil
+}
+
+// chargeLocked counts bytes and packets, which are negative for those that have left.
+func (s *Session) chargeLocked(bytes, packets int) {
 	s.bytes += bytes
 	s.packets += packets
-	return nil
+	o := &s.server.opts
+	if congested := s.bytes > o.OutboundBytes/2 || s.packets > o.OutboundPackets/2; congested != s.congested.Load() {
+		s.congested.Store(congested)
+	}
+}
+
+// AwaitRoom returns when at most half of the outbound budget is in use, or the session has ended. The
+// layer above calls it before it handles the next event of a client: one that pipelines faster than it
+// takes the answers, which a polling client does by nature, is slowed down through its inbound budget
+// rather than disconnected for answers that it asked for.
+func (s *Session) AwaitRoom() {
+	for s.congested.Load() {
+		s.mu.Lock()
+		if s.state != open || !s.congested.Load() {
+			s.mu.Unlock()
+			return
+		}
+		if s.room == nil {
+			s.room = make(chan struct{})
+		}
+		room := s.room
+		s.mu.Unlock()
+		<-room
+	}
 }
 
 // overflowLocked ends the session of a peer that does not keep up. The connection is cut: a close
@@ -298,8 +325,8 @@ func (s *Session) takeLocked() *outbox {
 
 // wroteLocked gives back what box had of the budget, and box itself.
 func (s *Session) wroteLocked(box *outbox) {
-	s.bytes -= box.size
-	s.packets -= box.count
+	s.chargeLocked(-box.size, -box.count)
+	s.stuck = false
 	box.release()
 	if s.room != nil {
 		close(s.room)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -233,5 +234,38 @@ func TestAttachmentsAreBounded(t *testing.T) {
 	c.expectEnd()
 	if r := within(t, left); r != ReasonInboundOverflow {
 		t.Errorf("left because of %q", r)
+	}
+}
+
+// A client is not disconnected for answers that it asked for: one POST of more acked events than the outbound budget
+// holds packets is answered over as many polls as that takes (Node takes it too).
+func TestAcksDoNotOverflow(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	h.Of("/").Handle("x", func(_ context.Context, e *Event) {
+		if err := e.Ack(); err != nil {
+			t.Error(err)
+		}
+	})
+	p := h.poll(t)
+	p.post("0")
+	p.follow()
+	if got := within(t, p.in); !strings.HasPrefix(got, "40") {
+		t.Fatal(got)
+	}
+	const events = 3 * engineio.DefaultOutboundPackets
+	packets := make([]string, events)
+	for i := range packets {
+		packets[i] = fmt.Sprintf(`2%d["x"]`, i)
+	}
+	posted := make(chan string, 1)
+	go func() { posted <- p.post(packets...) }()
+	for i := range events {
+		if got, want := within(t, p.in), fmt.Sprintf("43%d[]", i); got != want {
+			t.Fatalf("answer %d is %q", i, got)
+		}
+	}
+	if got := within(t, posted); got != "ok" {
+		t.Error(got)
 	}
 }

@@ -50,6 +50,7 @@ func (s *Socket) run() {
 		e, last := s.lane.next()
 		switch {
 		case e != nil:
+			s.conn.session.AwaitRoom() // for the answers to the events before
 			s.handle(e)
 		case last:
 			s.stage.step = stepEnded
