@@ -2,7 +2,7 @@
 // pingInterval 300 ms, pingTimeout 200 ms, maxPayload 1,000,000, no CORS.
 // Rows: spec 3.1, 3.2, S-79, S-80. A test named "(ours)" asks for more than Node's server gives.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, describe, test } from "node:test";
 import { randomBytes } from "node:crypto";
 import { eventually, pause, server } from "./support.mjs";
 import {
@@ -24,18 +24,7 @@ async function raw() {
   return wire;
 }
 
-// The same server serves one quiet neighbour all along: whatever a test does to its own session must not touch it.
-let neighbour;
-before(async () => {
-  neighbour = await websocket();
-  await neighbour.handshake();
-});
-after(async () => {
-  neighbour.send("4still here");
-  assert.equal(await neighbour.next(), "4still here");
-  await neighbour.close();
-  endAll();
-});
+after(endAll);
 
 describe("handshake", () => {
   const content = (info, upgrades) => {

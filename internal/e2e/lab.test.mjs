@@ -103,6 +103,13 @@ for (const [way, options] of Object.entries(ways)) {
       });
     });
 
+    test("6,000 questions in one breath are all answered: a client's own acks do not overflow it", async () => {
+      const client = await join("/lab", { reconnection: false });
+      const answers = await Promise.all(Array.from({ length: 6000 }, (_, i) => client.timeout(20_000).emitWithAck("echo", i)));
+      answers.forEach((answer, i) => assert.equal(answer, i));
+      assert.ok(client.connected);
+    });
+
     test("a slow handler holds up neither what came before it nor other sockets", async () => {
       const [client, other] = await Promise.all([join(), join()]);
       await pause(50);

@@ -18,6 +18,16 @@ const suiteTime = 5 * time.Minute
 
 const install = `run "make install", or "npm ci" in internal/e2e (Node 20 or newer)`
 
+// packages is where npm has put what package.json asks for.
+func packages(t *testing.T) (dir string) {
+	t.Helper()
+	dir = "node_modules"
+	if _, err := os.Stat(dir + "/.package-lock.json"); err != nil {
+		t.Fatalf("the Node packages are not installed: %v; %s", err, install)
+	}
+	return dir
+}
+
 // suite runs a file of Node tests with the given variables, and reports each of its tests as a subtest. What the file
 // needs and the machine lacks is a failure, never a skip: a suite that did not run has shown nothing.
 func suite(t *testing.T, file string, env map[string]string) {
@@ -26,9 +36,7 @@ func suite(t *testing.T, file string, env map[string]string) {
 	if err != nil {
 		t.Fatalf("no Node: %v; %s", err, install)
 	}
-	if _, err := os.Stat("node_modules/.package-lock.json"); err != nil {
-		t.Fatalf("the Node packages are not installed: %v; %s", err, install)
-	}
+	packages(t)
 	ctx, cancel := context.WithTimeout(t.Context(), suiteTime)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, "--test", "--test-reporter=./reporter.mjs", "--test-reporter-destination=stdout", file)

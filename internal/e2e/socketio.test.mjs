@@ -187,6 +187,23 @@ for (const [way, options] of Object.entries(ways)) {
   });
 }
 
+describe("other options", () => {
+  for (const transport of ["polling", "websocket"]) {
+    test(`forceBase64 over ${transport}`, async () => {
+      const client = await connected(BASE, "/", { transports: [transport], forceBase64: true });
+      const data = { deep: [randomBytes(1000), bytes()] };
+      assert.deepEqual(await ask(client, "message-with-ack", data), data);
+    });
+  }
+
+  test("a query, headers and time stamps", async () => {
+    const client = await connected(BASE, "/", {
+      query: { a: "1 &=", "\u00e9": "\u{1F426}" }, extraHeaders: { "x-extra": "yes" }, timestampRequests: true, timestampParam: "when",
+    });
+    assert.equal(await ask(client, "message-with-ack", "fine"), "fine");
+  });
+});
+
 describe("upgrade", () => {
   test("messages sent while upgrading arrive once each and in order", async () => {
     const client = await connected(BASE, "/", { transports: ["polling", "websocket"] });

@@ -12,8 +12,7 @@ const (
 	conformance = "github.com/perch-go/perch/internal/e2e/conformance"
 	chat        = "github.com/perch-go/perch/examples/chat"
 
-	clientFiles = "node_modules/socket.io-client/dist"
-	anyPort     = "127.0.0.1:0"
+	anyPort = "127.0.0.1:0"
 )
 
 // The suites run one after the other, not in parallel: the profiles have heartbeats of 300 ms and 200 ms, which a crowded
@@ -46,7 +45,7 @@ func TestLab(t *testing.T) {
 
 func TestChat(t *testing.T) {
 	suite(t, "chat.test.mjs", map[string]string{
-		"PERCH_CHAT_URL": start(t, chat, "-addr", anyPort, "-client", clientFiles),
+		"PERCH_CHAT_URL": startChat(t),
 	})
 }
 
@@ -56,11 +55,17 @@ func TestBrowser(t *testing.T) {
 		t.Fatal(err)
 	}
 	suite(t, "browser.test.mjs", map[string]string{
-		"PERCH_CHAT_URL":    start(t, chat, "-addr", anyPort, "-client", clientFiles),
+		"PERCH_CHAT_URL":    startChat(t),
 		"PERCH_PAGE":        page,
 		"PERCH_CHROMIUM":    chromium(t),
 		"PERCH_SCREENSHOTS": cmp.Or(os.Getenv("PERCH_SCREENSHOTS"), t.TempDir()), // set it to look at them
 	})
+}
+
+// startChat serves the chat with the client that npm installed.
+func startChat(t *testing.T) (url string) {
+	t.Helper()
+	return start(t, chat, "-addr", anyPort, "-client", filepath.Join(packages(t), "socket.io-client", "dist"))
 }
 
 // chromium is the system's browser: the driver brings none of its own.
