@@ -322,7 +322,11 @@ func checkPath(p string) error {
 func logRoutes(l *slog.Logger, members []*member) {
 	for _, m := range members {
 		for _, r := range m.routes {
-			l.Info("perch: subscribed", "gateway", m.label, "event", r.event, "path", m.endpoint.path, "port", m.endpoint.port)
+			attrs := []any{"gateway", m.label, "event", r.event, "path", m.endpoint.path}
+			if m.endpoint.port != 0 {
+				attrs = append(attrs, "port", m.endpoint.port)
+			}
+			l.Info("perch: subscribed", attrs...)
 		}
 	}
 }

@@ -17,6 +17,9 @@ type hold struct {
 	sessions []*Session
 }
 
+// keepSessions is the longest dirty list whose memory is kept for reuse.
+const keepSessions = 64 << 10
+
 var holds = sync.Pool{New: func() any { return new(hold) }}
 
 // add lists a session, unless the hold has been lifted meanwhile. Called with s.mu held.
@@ -53,7 +56,7 @@ func (b *batch) begin() {
 	s.mu.Unlock()
 	if s.server.hold.Load() == nil {
 		h := holds.Get().(*hold)
-		h.lifted = false
+		h.reset()
 		if s.server.hold.CompareAndSwap(nil, h) {
 			b.hold = h
 		} else {
@@ -81,11 +84,18 @@ func (b *batch) end() {
 	}
 }
 
+// reset readies a used hold. A sender that saw it in its former life may still be trying to add to it;
+// being added to another batch does a session no harm.
+func (h *hold) reset() {
+	h.mu.Lock()
+	h.lifted = false
+	h.mu.Unlock()
+}
+
 func (h *hold) lift() {
 	h.mu.Lock()
 	h.lifted = true
-	sessions := h.sessions
-	h.sessions = nil
+	sessions := h.sessions // nobody adds any more
 	h.mu.Unlock()
 	for _, s := range sessions {
 		s.mu.Lock()
@@ -97,8 +107,9 @@ func (h *hold) lift() {
 		s.flushUnlock()
 	}
 	clear(sessions)
-	if cap(sessions) <= 64<<10 {
-		h.sessions = sessions[:0]
+	if cap(sessions) > keepSessions {
+		return
 	}
+	h.sessions = sessions[:0]
 	holds.Put(h)
 }
