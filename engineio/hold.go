@@ -60,7 +60,7 @@ func (b *batch) begin() {
 		if s.server.hold.CompareAndSwap(nil, h) {
 			b.hold = h
 		} else {
-			holds.Put(h)
+			h.lift()
 		}
 	}
 }
