@@ -79,8 +79,8 @@ func TestNoAllocations(t *testing.T) {
 		ack  string
 		most float64
 	}{
-		"nothing decoded": {ackNothing, "37[]", 0.1},
-		"a string":        {ackString, echoAck, 3.1}, // the string, the variable, and what it is boxed in
+		"nothing decoded": {ackNothing, "37[]", 0.5}, // the collector empties pools now and then
+		"a string":        {ackString, echoAck, 3.5}, // the string, the variable, and what it is boxed in
 	} {
 		const each = 64
 		round := pipeline(t, tt.h, each, echoEvent, tt.ack)
