@@ -398,7 +398,7 @@ func TestAwaitRoom(t *testing.T) {
 		f := serve(t, Options{InboundBytes: 100_000, OutboundBytes: 200_000}, func(s *Session) *handlerFunc {
 			ended.Go(func() {
 				for d := range events {
-					s.AwaitRoom()
+					s.AwaitRoom(nil)
 					_ = s.SendText(d)
 					s.Discharge(len(d))
 				}

@@ -198,7 +198,7 @@ func TestDirtyDisconnects(t *testing.T) {
 	handler := func(s *Session) Handler {
 		return &recorder{session: s, closed: make(chan Reason, 2), messages: make(chan string, 10)}
 	}
-	server, ts, dial := foreign(t, Options{PingInterval: 200 * time.Millisecond, PingTimeout: 200 * time.Millisecond, UpgradeTimeout: 200 * time.Millisecond},
+	server, ts, dial := foreign(t, Options{PingInterval: time.Second, PingTimeout: time.Second, UpgradeTimeout: 500 * time.Millisecond},
 		false, false, handler, func(*http.Server) {})
 	defer ts.Close()
 	reset := func(c net.Conn) {

@@ -146,11 +146,11 @@ func (s *Session) chargeLocked(bytes, packets int) {
 	}
 }
 
-// AwaitRoom returns when at most half of the outbound budget is in use, or the session has ended. The
-// layer above calls it before it handles the next event of a client: one that pipelines faster than it
+// AwaitRoom returns when at most half of the outbound budget is in use, when the session has ended, or
+// when stop is closed. The layer above calls it before it handles the next event of a client: one that pipelines faster than it
 // takes the answers, which a polling client does by nature, is slowed down through its inbound budget
 // rather than disconnected for answers that it asked for.
-func (s *Session) AwaitRoom() {
+func (s *Session) AwaitRoom(stop <-chan struct{}) {
 	for s.congested.Load() {
 		s.mu.Lock()
 		if s.state != open || !s.congested.Load() {
@@ -162,7 +162,11 @@ func (s *Session) AwaitRoom() {
 		}
 		room := s.room
 		s.mu.Unlock()
-		<-room
+		select {
+		case <-room:
+		case <-stop:
+			return
+		}
 	}
 }
 

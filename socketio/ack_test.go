@@ -269,3 +269,41 @@ func TestAcksDoNotOverflow(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A client that takes no answers does not hold up Shutdown, though events of it wait for that.
+func TestShutdownDoesNotWaitForSlowClients(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	handled := make(chan struct{}, 1<<20)
+	h.Of("/").Handle("x", func(_ context.Context, e *Event) {
+		_ = e.Ack()
+		handled <- struct{}{}
+	})
+	p := h.poll(t)
+	p.post("0")
+	if got := p.get(); !strings.HasPrefix(got, "40") {
+		t.Fatal(got)
+	}
+	packets := make([]string, 2*engineio.DefaultOutboundPackets)
+	for i := range packets {
+		packets[i] = fmt.Sprintf(`2%d["x"]`, i)
+	}
+	posted := make(chan struct{})
+	go func() {
+		defer close(posted)
+		if resp, err := h.http.Post(p.url, "text/plain", strings.NewReader("4"+strings.Join(packets, "\x1e4"))); err == nil {
+			_ = resp.Body.Close()
+		}
+	}()
+	for range engineio.DefaultOutboundPackets / 2 {
+		within(t, handled)
+	}
+	start := time.Now()
+	if err := h.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if d := time.Since(start); d > patience/2 {
+		t.Errorf("Shutdown took %v", d)
+	}
+	within(t, posted)
+}

@@ -50,7 +50,7 @@ func (s *Socket) run() {
 		e, last := s.lane.next()
 		switch {
 		case e != nil:
-			s.conn.session.AwaitRoom() // for the answers to the events before
+			s.conn.session.AwaitRoom(s.conn.server.stopping) // for the answers to the events before
 			s.handle(e)
 		case last:
 			s.stage.step = stepEnded

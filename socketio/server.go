@@ -32,7 +32,8 @@ type Server struct {
 	namespaces map[string]*Namespace
 	conns      *conn // linked by conn.next
 
-	closing atomic.Bool
+	closing  atomic.Bool
+	stopping chan struct{} // closed by Shutdown: no handler waits for a slow client any more
 	// live counts the sockets whose lane has not ended, and the server itself until Shutdown, so that it is 0
 	// once. drained is closed then.
 	live    atomic.Int64
@@ -50,6 +51,7 @@ func New(o Options) (*Server, error) {
 		limits:     o.limits(),
 		wheel:      wheel.New(wheelTick),
 		namespaces: make(map[string]*Namespace),
+		stopping:   make(chan struct{}),
 		drained:    make(chan struct{}),
 	}
 	s.pool.wheel = s.wheel
@@ -152,6 +154,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	if first {
+		close(s.stopping)
 		for _, c := range conns {
 			c.drain()
 		}

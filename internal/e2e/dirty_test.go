@@ -21,7 +21,7 @@ import (
 func TestDirtyDisconnects(t *testing.T) {
 	const clients, atATime = 1000, 32
 	srv, address := serve(t, socketio.Options{Engine: engineio.Options{
-		PingInterval: 500 * time.Millisecond, PingTimeout: 500 * time.Millisecond, UpgradeTimeout: time.Second,
+		PingInterval: time.Second, PingTimeout: time.Second, UpgradeTimeout: time.Second,
 	}}, func(srv *socketio.Server) {
 		srv.Of("/")
 	})
