@@ -88,10 +88,7 @@ func (s *Session) SendWait(ctx context.Context, m *Message) error {
 			s.offerUnlock()
 			return nil
 		}
-		if s.room == nil {
-			s.room = make(chan struct{})
-		}
-		room := s.room
+		room := s.roomLocked()
 		s.mu.Unlock()
 		select {
 		case <-room:
@@ -99,6 +96,14 @@ func (s *Session) SendWait(ctx context.Context, m *Message) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// roomLocked returns a channel that is closed when something was written or the session ends.
+func (s *Session) roomLocked() <-chan struct{} {
+	if s.room == nil {
+		s.room = make(chan struct{})
+	}
+	return s.room
 }
 
 // fits reports whether so much more may be queued now; exceeds, whether it never may. Called with mu
@@ -157,10 +162,7 @@ func (s *Session) AwaitRoom(stop <-chan struct{}) {
 			s.mu.Unlock()
 			return
 		}
-		if s.room == nil {
-			s.room = make(chan struct{})
-		}
-		room := s.room
+		room := s.roomLocked()
 		s.mu.Unlock()
 		select {
 		case <-room:
