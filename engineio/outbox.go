@@ -1,6 +1,10 @@
 package engineio
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/perch-go/perch/internal/wsframe"
+)
 
 const (
 	// shareFrom is the size from which a message's frames are referred to and left by writev,
@@ -66,16 +70,17 @@ func (o *outbox) addRaw(b []byte) {
 	o.parts = append(o.parts, part{from: from, to: len(o.buf), raw: true})
 }
 
-// addText queues one text packet, built in place.
-func (o *outbox) addText(packetType byte, payload []byte) (size int) {
+// addText queues one text packet of textSize bytes, built in place.
+func (o *outbox) addText(packetType byte, payload []byte) {
 	from := len(o.buf)
 	o.buf = appendText(o.buf, packetType, payload)
-	size = len(o.buf) - from
-	o.size += size
+	o.size += len(o.buf) - from
 	o.count++
 	o.copied(from, 1, false)
-	return size
 }
+
+// textSize is what a text packet takes, its type included.
+func textSize(payload []byte) int { return wsframe.Size(1 + len(payload)) }
 
 // copied records that buf has grown.
 func (o *outbox) copied(from, packets int, volatile bool) {

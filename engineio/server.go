@@ -126,8 +126,7 @@ func (s *Server) servePollingOpen(w http.ResponseWriter, r *http.Request) {
 func (s *Server) openSession(session *Session) bool {
 	open := s.appendOpen(nil, session)
 	session.mu.Lock()
-	session.bytes += session.queue().addText(packetOpen, open)
-	session.packets++
+	session.addPacketLocked(packetOpen, open)
 	session.mu.Unlock()
 	session.handler = s.accept(session)
 	s.sessions.add(session)

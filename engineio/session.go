@@ -153,16 +153,16 @@ func (s *Session) shut(reason Reason, err error, status uint16, text string) {
 	if s.transport == WebSocket {
 		frame := wsframe.AppendClose(nil, status, text)
 		s.queue().add(frame, 0, false)
-		s.bytes += len(frame)
+		s.chargeLocked(len(frame), 0)
 	} else {
 		timeout = finalPollTimeout
 	}
 	s.server.wheel.Schedule(&s.beat, timeout, s.beatFn)
 	upgrade := s.dropUpgradeLocked()
+	s.flushUnlock()
 	if upgrade != nil {
 		_ = upgrade.Close() // its reader sees to the rest
 	}
-	s.flushUnlock()
 	s.server.goroutines.run(func() { s.handler.HandleClose(reason, err) })
 }
 

@@ -53,11 +53,11 @@ func (s *Session) SendText(payload []byte) error {
 		s.mu.Unlock()
 		return ErrClosed
 	}
-	if err := s.reserve(len(payload)+11, 1); err != nil {
+	if err := s.reserve(textSize(payload), 1); err != nil {
 		s.mu.Unlock()
 		return err
 	}
-	s.bytes += s.queue().addText(packetMessage, payload) - (len(payload) + 11)
+	s.queue().addText(packetMessage, payload)
 	s.offerUnlock()
 	return nil
 }
@@ -152,9 +152,9 @@ func (s *Session) chargeLocked(bytes, packets int) {
 }
 
 // AwaitRoom returns when at most half of the outbound budget is in use, when the session has ended, or
-// when stop is closed. The layer above calls it before it handles the next event of a client: one that pipelines faster than it
-// takes the answers, which a polling client does by nature, is slowed down through its inbound budget
-// rather than disconnected for answers that it asked for.
+// when stop is closed. The layer above calls it before it handles the next event of a client: one that
+// pipelines faster than it takes the answers, which a polling client does by nature, is slowed down
+// through its inbound budget rather than disconnected for answers that it asked for.
 func (s *Session) AwaitRoom(stop <-chan struct{}) {
 	for s.congested.Load() {
 		s.mu.Lock()
@@ -170,6 +170,12 @@ func (s *Session) AwaitRoom(stop <-chan struct{}) {
 			return
 		}
 	}
+}
+
+// addPacketLocked queues a packet of the protocol's own, which the budget counts and never refuses.
+func (s *Session) addPacketLocked(packetType byte, payload []byte) {
+	s.chargeLocked(textSize(payload), 1)
+	s.queue().addText(packetType, payload)
 }
 
 // overflowLocked ends the session of a peer that does not keep up. The connection is cut: a close

@@ -3,7 +3,6 @@ package e2e
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -69,15 +68,7 @@ func TestForeignServer(t *testing.T) {
 				if wrap {
 					web.Listener = wrapped{web.Listener}
 				}
-				var config *tls.Config
-				if secure {
-					web.StartTLS()
-					roots := x509.NewCertPool()
-					roots.AddCert(web.Certificate())
-					config = &tls.Config{RootCAs: roots, ServerName: "example.com"}
-				} else {
-					web.Start()
-				}
+				config := begin(web, secure)
 				defer web.Close()
 				address := web.Listener.Addr().String()
 

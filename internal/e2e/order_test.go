@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net"
@@ -36,15 +34,7 @@ func TestStalledReader(t *testing.T) {
 			root := srv.Of("/")
 			root.OnDisconnect(func(_ context.Context, _ *socketio.Socket, r socketio.Reason) { reasons <- r })
 			web := httptest.NewUnstartedServer(srv)
-			var config *tls.Config
-			if secure {
-				web.StartTLS()
-				roots := x509.NewCertPool()
-				roots.AddCert(web.Certificate())
-				config = &tls.Config{RootCAs: roots, ServerName: "example.com"}
-			} else {
-				web.Start()
-			}
+			config := begin(web, secure)
 			defer func() {
 				if err := srv.Shutdown(context.Background()); err != nil {
 					t.Error(err)

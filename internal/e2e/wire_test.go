@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,6 +25,18 @@ const patience = 20 * time.Second
 
 // quiet is a logger for servers whose clients misbehave on purpose.
 var quiet = slog.New(slog.DiscardHandler)
+
+// begin starts a server, over TLS if it is to be secure; then the result is what its clients need.
+func begin(web *httptest.Server, secure bool) *tls.Config {
+	if !secure {
+		web.Start()
+		return nil
+	}
+	web.StartTLS()
+	roots := x509.NewCertPool()
+	roots.AddCert(web.Certificate())
+	return &tls.Config{RootCAs: roots, ServerName: "example.com"}
+}
 
 // serve runs a server of the given options on a port of its own until the test ends. prepare registers what it does.
 func serve(t *testing.T, o socketio.Options, prepare func(*socketio.Server)) (srv *socketio.Server, address string) {

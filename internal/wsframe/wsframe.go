@@ -237,6 +237,18 @@ func AppendHeader(dst []byte, op Op, length int) []byte {
 	}
 }
 
+// Size is the length of an unmasked frame with a payload of the given length.
+func Size(length int) int {
+	switch {
+	case length < 126:
+		return 2 + length
+	case length < 1<<16:
+		return 4 + length
+	default:
+		return 10 + length
+	}
+}
+
 // AppendClose appends a close frame.
 func AppendClose(dst []byte, code uint16, reason string) []byte {
 	reason = reason[:min(len(reason), 123)]

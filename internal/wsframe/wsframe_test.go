@@ -169,7 +169,11 @@ func TestCut(t *testing.T) {
 	var b []byte
 	sizes := []int{0, 1, 125, 126, 65535, 65536}
 	for _, n := range sizes {
+		before := len(b)
 		b = append(AppendHeader(b, Binary, n), make([]byte, n)...)
+		if got := Size(n); got != len(b)-before {
+			t.Errorf("Size(%d) = %d, want %d", n, got, len(b)-before)
+		}
 	}
 	for _, n := range sizes {
 		var op Op
