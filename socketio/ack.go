@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/perch-go/perch/internal/wheel"
+	"github.com/perch-go/perch/socketio/adapter"
 )
 
 // Reply is immutable and safe for concurrent use. It is what a client acknowledged with.
@@ -25,15 +26,23 @@ func (r *Reply) Decode(i int, v any) error {
 
 // pendingAck is an acknowledgement that somebody waits for. Whoever takes it out of Socket.more.acks settles it.
 type pendingAck struct {
-	timer wheel.Timer
-	done  chan struct{}
-	reply *Reply
-	err   error
+	answer func(adapter.Arguments, error) // for an adapter; the rest is for request, which waits on done
+	timer  wheel.Timer
+	done   chan struct{}
+	reply  *Reply
+	err    error
 }
 
 func (a *pendingAck) settle(r *Reply, err error) {
-	a.reply, a.err = r, err
-	close(a.done)
+	switch {
+	case a.answer == nil:
+		a.reply, a.err = r, err
+		close(a.done)
+	case err != nil:
+		a.answer(nil, err)
+	default:
+		a.answer(r, nil)
+	}
 }
 
 // EmitWithAck sends an event and waits until the client acknowledges it. It returns ErrDisconnected if the client leaves,
@@ -49,9 +58,12 @@ func (s *Socket) request(ctx context.Context, flags Emitter, event string, args 
 		return nil, context.Cause(ctx)
 	}
 	a := &pendingAck{done: make(chan struct{})}
-	id, err := s.expect(a)
-	if err != nil {
-		return nil, err
+	if s.state.Load() == statePending {
+		return nil, ErrConnecting
+	}
+	id := s.ns.ids.Add(1) - 1
+	if !s.expect(id, a) {
+		return nil, ErrDisconnected
 	}
 	if err := s.emitID(event, args, flags.volatile, id, true); err != nil {
 		s.takeAck(id)
@@ -80,25 +92,30 @@ func (s *Socket) request(ctx context.Context, flags Emitter, event string, args 
 	}
 }
 
-// expect registers an acknowledgement and returns its id.
-func (s *Socket) expect(a *pendingAck) (id uint64, err error) {
+// expect registers an acknowledgement, unless the socket has left.
+func (s *Socket) expect(id uint64, a *pendingAck) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	switch s.state.Load() {
-	case statePending:
-		return 0, ErrConnecting
-	case stateLeft, stateExpelled:
-		return 0, ErrDisconnected
+	if s.state.Load() >= stateLeft {
+		return false
 	}
 	m := s.extra()
 	if m.acks == nil {
 		m.acks = make(map[uint64]*pendingAck)
 	}
-	id = m.nextAck
-	m.nextAck++
 	m.acks[id] = a
-	return id, nil
+	return true
 }
+
+// Expect registers an acknowledgement for a broadcast. It is called by the adapter.
+func (s *Socket) Expect(id uint64, answer func(adapter.Arguments, error)) {
+	if !s.expect(id, &pendingAck{answer: answer}) {
+		answer(nil, ErrDisconnected)
+	}
+}
+
+// Forget takes back Expect. It is called by the adapter.
+func (s *Socket) Forget(id uint64) { s.takeAck(id) }
 
 // takeAck takes the acknowledgement out, so that the caller is the one to settle it; nil if somebody else was.
 func (s *Socket) takeAck(id uint64) *pendingAck {

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/socketio/adapter"
 )
 
 // request runs EmitWithAck on a goroutine of its own.
@@ -130,8 +132,8 @@ func TestHandlerAwaitsItsClient(t *testing.T) {
 	c = h.dial(t)
 	c.connect("/", "")
 	c.send(`2["ask"]`)
-	c.expect(`20["question"]`)
-	c.send(append(append(burst, burst...), `30["answer"]`)...)
+	c.expect(`21["question"]`) // one counter for the whole namespace (S-32)
+	c.send(append(append(burst, burst...), `31["answer"]`)...)
 	if a := within(t, results); !errors.Is(a.err, ErrDisconnected) {
 		t.Errorf("%v", a.err)
 	}
@@ -306,4 +308,40 @@ func TestShutdownDoesNotWaitForSlowClients(t *testing.T) {
 		t.Errorf("Shutdown took %v", d)
 	}
 	within(t, posted)
+}
+
+// S-71: an adapter asks sockets for acknowledgements as EmitWithAck does, and hears of those that leave.
+func TestAdapterAsks(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	n := h.Of("/")
+	sockets := arrivals(n)
+	answering, leaving, silent := h.dial(t), h.dial(t), h.dial(t)
+	var ids []string
+	for _, c := range []*client{answering, leaving, silent} {
+		c.connect("/", "")
+		ids = append(ids, within(t, sockets).ID())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	answers, done := make(chan adapter.Answer, 3), make(chan error, 1)
+	go func() {
+		p := &adapter.Packet{Namespace: "/", Event: "x", Args: []any{[]byte("bin")}}
+		done <- n.adapter.Ask(ctx, p, adapter.Selection{}, func(a adapter.Answer) { answers <- a })
+	}()
+	for _, c := range []*client{answering, leaving, silent} {
+		c.expect(`51-0["x",{"_placeholder":true,"num":0}]`, []byte("bin"))
+	}
+	answering.send(`30["yes"]`)
+	if a := within(t, answers); a.ID != ids[0] || a.Err != nil || string(a.Raw(0)) != `"yes"` {
+		t.Errorf("answer of %s: %v", a.ID, a.Err)
+	}
+	leaving.close()
+	if a := within(t, answers); a.ID != ids[1] || !errors.Is(a.Err, ErrDisconnected) {
+		t.Errorf("answer of %s: %v", a.ID, a.Err)
+	}
+	cancel()
+	var incomplete *adapter.IncompleteError
+	if err := within(t, done); !errors.As(err, &incomplete) || !slices.Equal(incomplete.Members, ids[2:]) || incomplete.Missing != 1 {
+		t.Errorf("%v", err)
+	}
 }

@@ -5,13 +5,14 @@ import (
 	"fmt"
 
 	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/socketio/adapter"
 )
 
 // What sends and acknowledgements may return. A full outbound budget is engineio.ErrOutboundFull, a value
 // that cannot be encoded an error of package parser.
 var (
 	// ErrDisconnected: the socket has left, so nothing is sent and no acknowledgement will come.
-	ErrDisconnected = errors.New("socketio: socket has been disconnected")
+	ErrDisconnected = adapter.ErrLeft
 	// ErrConnecting: the socket's CONNECT is not answered yet, so it cannot do that yet.
 	ErrConnecting = errors.New("socketio: socket is not connected yet")
 	// ErrTimeout: the client did not acknowledge within Timeout.

@@ -17,6 +17,7 @@ type Namespace struct {
 	server  *Server
 	name    string
 	adapter adapter.Adapter
+	ids     atomic.Uint64 // of acknowledgements (S-32)
 
 	mu       sync.Mutex // serialises changes of registry
 	registry atomic.Pointer[registry]
@@ -49,8 +50,9 @@ type Hooks struct {
 }
 
 func newNamespace(s *Server, name string) *Namespace {
-	n := &Namespace{server: s, name: name, adapter: s.opts.Adapter(name)}
+	n := &Namespace{server: s, name: name}
 	n.registry.Store(new(registry))
+	n.adapter = s.opts.Adapter((*host)(n))
 	return n
 }
 

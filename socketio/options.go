@@ -27,7 +27,7 @@ type Options struct {
 	MaxAttachments int
 
 	// Adapter makes the adapter of each namespace. nil is adapter.NewMemory.
-	Adapter func(namespace string) adapter.Adapter
+	Adapter adapter.Factory
 
 	// Client holds the files of the official JavaScript client, served under the server's path (S-2);
 	// see CheckClientBundle. What is missing, or everything if it is nil, is redirected to the official CDN.
@@ -55,7 +55,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, defaultConnectTimeout)
 	if o.Adapter == nil {
-		o.Adapter = func(string) adapter.Adapter { return adapter.NewMemory() }
+		o.Adapter = func(h adapter.Host) adapter.Adapter { return adapter.NewMemory(h) }
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

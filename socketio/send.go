@@ -210,7 +210,7 @@ const formatText = "text5"
 func encodeText(p *adapter.Packet) (any, error) {
 	b := scratches.Get().(*scratch)
 	defer b.release()
-	text, attachments, err := parser.AppendEvent(b.text, p.Namespace, 0, false, p.Event, p.Args)
+	text, attachments, err := parser.AppendEvent(b.text, p.Namespace, p.ID, p.HasID, p.Event, p.Args)
 	if err != nil {
 		return nil, encodeError{fmt.Sprintf("event %q", p.Event), err}
 	}
@@ -230,5 +230,11 @@ func (s *Socket) Append(p *adapter.Packet) {
 	if err != nil {
 		return // Prepare has said so
 	}
-	_ = s.queue(v.(*engineio.Message), p.Volatile) // a member that cannot take it does not stop the others
+	err = s.queue(v.(*engineio.Message), p.Volatile)
+	if err == nil || !p.HasID {
+		return // a member that cannot take it does not stop the others
+	}
+	if a := s.takeAck(p.ID); a != nil {
+		a.settle(nil, sendError(err)) // nor does anybody wait for its answer
+	}
 }

@@ -166,8 +166,8 @@ func TestShutdown(t *testing.T) {
 func TestShutdownDeadline(t *testing.T) {
 	t.Parallel()
 	var closed adapterClosed
-	h := serve(t, Options{Adapter: func(string) adapter.Adapter {
-		closed.Memory = adapter.NewMemory()
+	h := serve(t, Options{Adapter: func(h adapter.Host) adapter.Adapter {
+		closed.Memory = adapter.NewMemory(h)
 		return &closed
 	}})
 	n := h.Of("/")

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -52,12 +53,11 @@ const (
 
 // more is what few sockets need, or few for long. It is guarded by Socket.mu.
 type more struct {
-	data    map[string]any
-	acks    map[uint64]*pendingAck
-	nextAck uint64
-	held    held
-	done    chan struct{} // closed when the socket leaves
-	rooms   []string      // those it was in, once it has left them
+	data  map[string]any
+	acks  map[uint64]*pendingAck
+	held  held
+	done  chan struct{} // closed when the socket leaves
+	rooms []string      // those it was in, once it has left them
 }
 
 // extra returns s.more. Called with mu held.
@@ -310,6 +310,32 @@ func (s *Socket) drain() {
 	}
 	s.mu.Unlock()
 	s.end()
+}
+
+// Info describes the socket to other processes (S-40).
+func (s *Socket) Info() adapter.Info {
+	h := &s.handshake
+	s.mu.Lock()
+	var data map[string]any
+	if s.more != nil {
+		data = maps.Clone(s.more.data)
+	}
+	s.mu.Unlock()
+	return adapter.Info{
+		ID: s.id,
+		Handshake: adapter.Handshake{
+			Header:      h.Header(),
+			Address:     h.RemoteAddr(),
+			CrossDomain: h.CrossDomain(),
+			Secure:      h.Secure(),
+			Issued:      h.Issued(),
+			URL:         h.URL().String(),
+			Query:       h.Query(),
+			Auth:        h.RawAuth(),
+		},
+		Rooms: s.Rooms(),
+		Data:  data,
+	}
 }
 
 var _ adapter.Member = (*Socket)(nil)

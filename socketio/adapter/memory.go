@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"slices"
 	"sync"
+	"sync/atomic"
 )
 
 // shardCount is a power of two. It is small because every namespace has its own shards.
@@ -15,11 +16,15 @@ const shardCount = 16
 // it when it is empty happen under the one lock of the room's shard; a join that found the room just
 // before somebody else deleted it would be lost otherwise (seen in peers, about one in 300).
 type Memory struct {
+	host   Host
 	seed   maphash.Seed
 	shards [shardCount]shard
 
 	// order is the namespace's ordering lock (engine rule 7).
 	order sync.Mutex
+
+	observing sync.Mutex // serialises Observe
+	observers atomic.Pointer[[]RoomEvents]
 }
 
 type shard struct {
@@ -40,8 +45,8 @@ type entry struct {
 	gone  bool     // was removed; a join that comes late finds this
 }
 
-// NewMemory returns an adapter without members.
-func NewMemory() *Memory { return &Memory{seed: maphash.MakeSeed()} }
+// NewMemory returns an adapter without members. As a function that returns an Adapter it is a [Factory].
+func NewMemory(h Host) *Memory { return &Memory{host: h, seed: maphash.MakeSeed()} }
 
 func (m *Memory) shard(name string) *shard {
 	return &m.shards[maphash.String(m.seed, name)&(shardCount-1)]
@@ -64,6 +69,7 @@ func (m *Memory) Add(mb Member) {
 		s.members = make(map[string]*entry)
 	}
 	s.members[id] = &entry{member: mb}
+	m.joined(s, id, id)
 }
 
 // Remove takes a member out of its rooms and out of the namespace.
@@ -72,6 +78,9 @@ func (m *Memory) Remove(id string) {
 	s.mu.Lock()
 	e := s.members[id]
 	delete(s.members, id)
+	if e != nil {
+		m.left(s, id, id)
+	}
 	s.mu.Unlock()
 	if e == nil {
 		return
@@ -134,6 +143,9 @@ func (m *Memory) Join(id string, rooms ...string) {
 		before := len(r)
 		r[e] = struct{}{}
 		joined := len(r) > before
+		if joined {
+			m.joined(s, name, id)
+		}
 		s.mu.Unlock()
 		if joined {
 			e.rooms = append(e.rooms, name)
@@ -167,6 +179,7 @@ func (m *Memory) quit(e *entry, name string) {
 	if len(r) == 0 {
 		delete(s.rooms, name)
 	}
+	m.left(s, name, e.member.ID())
 }
 
 // Rooms are the rooms a member is in, its own one first.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -16,6 +17,8 @@ type member struct {
 	mu      sync.Mutex
 	got     []string
 	flushes int
+	pending map[uint64]func(Arguments, error)
+	kicked  bool
 }
 
 func (m *member) ID() string { return m.id }
@@ -38,6 +41,37 @@ func (m *member) Flush() {
 	m.flushes++
 }
 
+func (m *member) Expect(id uint64, answer func(Arguments, error)) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pending == nil {
+		m.pending = make(map[uint64]func(Arguments, error))
+	}
+	m.pending[id] = answer
+}
+
+func (m *member) Forget(id uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.pending, id)
+}
+
+func (m *member) Info() Info { return Info{ID: m.id} }
+
+func (m *member) Disconnect(bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kicked = true
+}
+
+// host is a namespace without anything.
+type host struct{ ids atomic.Uint64 }
+
+func (h *host) Name() string                      { return "/" }
+func (h *host) NextID() uint64                    { return h.ids.Add(1) - 1 }
+func (h *host) ServerSideEvent(ServerEvent)       {}
+func (h *host) Recovery() (RecoveryOptions, bool) { return RecoveryOptions{}, false }
+
 var errUnencodable = errors.New("unencodable")
 
 func encode(p *Packet) (any, error) {
@@ -50,7 +84,7 @@ func encode(p *Packet) (any, error) {
 // newMemory makes members named after the letters given, each in the rooms after its colon.
 func newMemory(t *testing.T, members string) (*Memory, map[string]*member) {
 	t.Helper()
-	m, all := NewMemory(), map[string]*member{}
+	m, all := NewMemory(new(host)), map[string]*member{}
 	for _, f := range strings.Fields(members) {
 		id, rooms, _ := strings.Cut(f, ":")
 		all[id] = &member{id: id}
@@ -193,7 +227,7 @@ func TestJoinIsNotLostToDelete(t *testing.T) {
 // A member that is removed while it joins rooms leaves nothing behind.
 func TestJoinRacesWithRemove(t *testing.T) {
 	t.Parallel()
-	m := NewMemory()
+	m := NewMemory(new(host))
 	for i := range 2_000 {
 		id := fmt.Sprint("m", i)
 		m.Add(&member{id: id})
@@ -208,7 +242,7 @@ func TestJoinRacesWithRemove(t *testing.T) {
 // Engine rule 7: all members see the broadcasts in one order, whoever sends them.
 func TestOneOrder(t *testing.T) {
 	t.Parallel()
-	m := NewMemory()
+	m := NewMemory(new(host))
 	all := make([]*member, 200)
 	for i := range all {
 		all[i] = &member{id: fmt.Sprint("m", i)}
@@ -276,7 +310,7 @@ func TestEncoding(t *testing.T) {
 }
 
 func BenchmarkBroadcast(b *testing.B) {
-	m := NewMemory()
+	m := NewMemory(new(host))
 	for i := range 1000 {
 		mb := silent(fmt.Sprint("m", i))
 		m.Add(mb)
@@ -294,7 +328,11 @@ func BenchmarkBroadcast(b *testing.B) {
 
 type silent string
 
-func (s silent) ID() string            { return string(s) }
-func (s silent) Prepare(*Packet) error { return nil }
-func (s silent) Append(*Packet)        {}
-func (s silent) Flush()                {}
+func (s silent) ID() string                            { return string(s) }
+func (s silent) Prepare(*Packet) error                 { return nil }
+func (s silent) Append(*Packet)                        {}
+func (s silent) Flush()                                {}
+func (s silent) Expect(uint64, func(Arguments, error)) {}
+func (s silent) Forget(uint64)                         {}
+func (s silent) Info() Info                            { return Info{} }
+func (s silent) Disconnect(bool)                       {}

@@ -7,14 +7,23 @@ import (
 
 // Packet is safe for concurrent use once it has been handed to an adapter; its exported fields are not
 // changed after that. It is what is broadcast: an event with its arguments, not yet encoded, together
-// with the encodings that have been asked for (engine rule 7).
+// with the encodings that have been asked for (engine rule 7). A packet is handed to an adapter once.
 type Packet struct {
 	Namespace string
 	Event     string
 	Args      []any
 
+	// ID is that of the acknowledgement asked for, if HasID. Adapter.Ask draws it.
+	ID    uint64
+	HasID bool
+
 	// Volatile drops the packet for members that cannot be written to right now (S-67).
 	Volatile bool
+	// NoCompress keeps the packet from being compressed (S-68).
+	NoCompress bool
+
+	// Offset is the packet's place in the order of a namespace that can be recovered (S-78); "" outside of one.
+	Offset string
 
 	// Nearly always there is one format, so the first one made is found without a lock.
 	first atomic.Pointer[encoding]

@@ -1,0 +1,16 @@
+package socketio
+
+import "github.com/perch-go/perch/socketio/adapter"
+
+// host is a namespace as its adapter sees it.
+type host Namespace
+
+func (h *host) Name() string { return h.name }
+
+func (h *host) NextID() uint64 { return h.ids.Add(1) - 1 }
+
+func (h *host) ServerSideEvent(adapter.ServerEvent) {}
+
+func (h *host) Recovery() (adapter.RecoveryOptions, bool) { return adapter.RecoveryOptions{}, false }
+
+var _ adapter.Host = (*host)(nil)
