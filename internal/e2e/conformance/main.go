@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -22,11 +23,20 @@ type profile struct {
 	shutdown func(context.Context) error
 }
 
-var profiles = map[string]func() (*profile, error){
-	"engine":   engine,
-	"protocol": protocol,
-	"bench":    bench,
+var profiles = map[string]struct {
+	serve func() (*profile, error)
+	addr  string // where it listens if -addr does not say
+}{
+	"engine":   {engine, anyPort},
+	"protocol": {protocol, anyPort},
+	"client":   {client, clientAddr}, // every address of localhost: suites of clients have the port built in
+	"bench":    {bench, anyPort},
 }
+
+const (
+	anyPort    = "127.0.0.1:0"
+	clientAddr = ":3210"
+)
 
 // The times of the engine and protocol profiles, which suites wait for.
 const (
@@ -49,21 +59,22 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	name := flags.String("profile", "", "`profile` to serve: "+names())
-	addr := flags.String("addr", "127.0.0.1:0", "`address` to listen on")
+	addr := flags.String("addr", "", "`address` to listen on (default "+clientAddr+" for the profile client, else "+anyPort+")")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	serve, ok := profiles[*name]
+	chosen, ok := profiles[*name]
 	if !ok {
 		return fmt.Errorf("unknown -profile %q: choose one of %s", *name, names())
 	}
-	p, err := serve()
+	p, err := chosen.serve()
 	if err != nil {
 		return err
 	}
-	l, err := net.Listen("tcp", *addr)
+	at := cmp.Or(*addr, chosen.addr)
+	l, err := net.Listen("tcp", at)
 	if err != nil {
-		return errors.Join(fmt.Errorf("cannot listen on %s, choose another -addr: %w", *addr, err), p.shutdown(context.Background()))
+		return errors.Join(fmt.Errorf("cannot listen on %s, choose another -addr: %w", at, err), p.shutdown(context.Background()))
 	}
 	fmt.Fprintln(out, "listening on", l.Addr())
 
