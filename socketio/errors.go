@@ -42,6 +42,29 @@ type connectErrorPayload struct {
 	Data    any    `json:"data,omitzero"`
 }
 
+// EventError is a plain value. A middleware returns one to refuse an event: the acknowledgement that the client asked for says
+// {"status":"error", code, message, details}.
+type EventError struct {
+	Code    string // empty: "ERROR"
+	Message string
+	Details any // nil: none
+}
+
+func (e *EventError) Error() string { return e.Message }
+
+// eventErrorPayload is that acknowledgement.
+type eventErrorPayload struct {
+	Status  string `json:"status"`
+	Code    string `json:"code"`
+	Message string `json:"message"`
+	Details any    `json:"details,omitzero"`
+}
+
+const (
+	codeError    = "ERROR"
+	codeInternal = "INTERNAL"
+)
+
 const (
 	messageInvalidNamespace = "Invalid namespace"     // S-74
 	messageInternal         = "internal server error" // stands for whatever is nobody's business

@@ -3,8 +3,6 @@ package socketio
 import (
 	"context"
 	"iter"
-	"maps"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -23,30 +21,29 @@ type Namespace struct {
 	registry atomic.Pointer[registry]
 }
 
-// registry is immutable; a change makes a new one. Lists only ever grow.
+// registry is immutable; a change makes a new one. Middlewares and hooks only ever grow: a socket remembers how many of the
+// hooks have accepted it.
 type registry struct {
+	listeners
 	middlewares []Middleware
 	hooks       []Hooks
-	routes      map[string]*route
-	unknown     []Handler
-}
-
-// route is one event's handlers.
-type route struct {
-	event    string
-	handlers []Handler
+	unknown     []*Handler
+	onError     []*func(ctx context.Context, e *Event, err error)
 }
 
 // Middleware decides whether a socket may connect, before it is a member of the namespace (S-65). An error refuses it; a
 // *ConnectError says why to the client. Middlewares run one after the other on the socket's lane.
 type Middleware func(ctx context.Context, s *Socket) error
 
-// Hooks is a plain value: two hooks that belong together, of which either may be nil. Connection runs when the socket is a
-// member and CONNECT is not answered yet; an error refuses it. Disconnect runs for every socket that Connection accepted, even
-// if a later hook refused it or the client left before it was answered.
+// Hooks is a plain value: hooks that belong together, of which any may be nil. Connection runs when the socket is a member and
+// CONNECT is not answered yet; an error refuses it. Disconnecting and Disconnect run for every socket that Connection accepted.
+// Disconnecting runs while the socket is still in its rooms, so that it can say goodbye to them, and only for a socket that
+// nobody refused; Disconnect runs when it has left them, and also if a later hook refused it or the client left before it was
+// answered (S-61).
 type Hooks struct {
-	Connection func(ctx context.Context, s *Socket) error
-	Disconnect func(ctx context.Context, s *Socket, r Reason)
+	Connection    func(ctx context.Context, s *Socket) error
+	Disconnecting func(ctx context.Context, s *Socket, r Reason)
+	Disconnect    func(ctx context.Context, s *Socket, r Reason)
 }
 
 func newNamespace(s *Server, name string) *Namespace {
@@ -71,9 +68,6 @@ func (n *Namespace) change(fn func(r *registry)) {
 	n.registry.Store(&r)
 }
 
-// with is append that never writes to memory which a reader may be looking at.
-func with[T any](list []T, v T) []T { return append(slices.Clip(list), v) }
-
 // Use appends a middleware.
 func (n *Namespace) Use(mw Middleware) {
 	n.change(func(r *registry) { r.middlewares = with(r.middlewares, mw) })
@@ -95,24 +89,31 @@ func (n *Namespace) OnDisconnect(fn func(ctx context.Context, s *Socket, r Reaso
 	n.Hook(Hooks{Disconnect: fn})
 }
 
-// Handle appends a handler for an event. Several run in the order they were registered.
-func (n *Namespace) Handle(event string, h Handler) {
-	n.change(func(r *registry) {
-		rt := &route{event: event}
-		if old := r.routes[event]; old != nil {
-			rt.handlers = old.handlers
-		}
-		rt.handlers = with(rt.handlers, h)
-		if r.routes = maps.Clone(r.routes); r.routes == nil {
-			r.routes = make(map[string]*route)
-		}
-		r.routes[event] = rt
-	})
+// OnDisconnecting appends a hook that runs after the socket's last event was handled and before it leaves its rooms (S-61). The
+// client is gone already; [Socket.To] still reaches those who were with it.
+func (n *Namespace) OnDisconnecting(fn func(ctx context.Context, s *Socket, r Reason)) {
+	n.Hook(Hooks{Disconnecting: fn})
 }
 
-// HandleUnknown appends a handler for events that have no handler of their own. Without one they are dropped.
-func (n *Namespace) HandleUnknown(h Handler) {
-	n.change(func(r *registry) { r.unknown = with(r.unknown, h) })
+// OnError registers a hook for events that a middleware has refused (S-61, S-66), and returns what removes it again. It runs on
+// the socket's lane, after the client was answered; err is what the middleware returned. While there is none, these errors are
+// logged: an *[EventError] at debug level, because it is about what the client did, any other as an error.
+func (n *Namespace) OnError(fn func(ctx context.Context, e *Event, err error)) (off func()) {
+	n.change(func(r *registry) { r.onError = with(r.onError, &fn) })
+	return func() { n.change(func(r *registry) { r.onError = without(r.onError, &fn) }) }
+}
+
+// Handle appends a handler for an event, and returns what removes it again. Several run in the order they were registered.
+func (n *Namespace) Handle(event string, h Handler) (off func()) {
+	n.change(func(r *registry) { r.addHandler(event, &h) })
+	return func() { n.change(func(r *registry) { r.dropHandler(event, &h) }) }
+}
+
+// HandleUnknown appends a handler for events that have no handler of their own, and returns what removes it again. Without one
+// they are dropped.
+func (n *Namespace) HandleUnknown(h Handler) (off func()) {
+	n.change(func(r *registry) { r.unknown = with(r.unknown, &h) })
+	return func() { n.change(func(r *registry) { r.unknown = without(r.unknown, &h) }) }
 }
 
 // Socket finds a socket of this process.

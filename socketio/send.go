@@ -101,6 +101,9 @@ func (s *Socket) encode(b *scratch, event string, args []any, id uint64, hasID b
 		return nil, encodeError{fmt.Sprintf("event %q", event), err}
 	}
 	b.text = text
+	if s.observed() {
+		s.observe(event, b.args)
+	}
 	return attachments, nil
 }
 
@@ -221,6 +224,9 @@ func encodeText(p *adapter.Packet) (any, error) {
 // Prepare makes the encoding that the client understands. It is called by the adapter.
 func (s *Socket) Prepare(p *adapter.Packet) error {
 	_, err := p.Encoding(formatText, encodeText)
+	if err == nil && s.observed() {
+		s.observe(p.Event, p.Args) // here, because no lock is held
+	}
 	return err
 }
 

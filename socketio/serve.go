@@ -1,9 +1,11 @@
 package socketio
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"runtime/debug"
 	"time"
 
@@ -211,14 +213,94 @@ func (s *Socket) handle(e *Event) {
 	if e.queued != 0 {
 		s.checkLate(e)
 	}
-	r := s.ns.registry.Load()
-	handlers := r.unknown
-	if rt := r.routes[string(e.packet.Event)]; rt != nil {
-		e.name, handlers = rt.event, rt.handlers
+	r, own := s.ns.registry.Load(), s.listeners.Load()
+	rt := r.routes[string(e.packet.Event)]
+	if rt != nil {
+		e.name = rt.event
 	}
 	ctx := s.Context()
+	if (own != nil || len(r.any)+len(r.use) > 0) && !s.precede(ctx, e, r, own) {
+		return
+	}
+	if own = s.listeners.Load(); own != nil { // a middleware may have added some
+		if mine := own.routes[string(e.packet.Event)]; mine != nil {
+			if rt != nil {
+				s.callAll(ctx, rt.handlers, e)
+			}
+			s.callAll(ctx, mine.handlers, e)
+			return
+		}
+	}
+	if rt != nil {
+		s.callAll(ctx, rt.handlers, e)
+		return
+	}
+	s.callAll(ctx, r.unknown, e)
+}
+
+func (s *Socket) callAll(ctx context.Context, handlers []*Handler, e *Event) {
 	for _, h := range handlers {
-		s.call(ctx, h, e)
+		s.call(ctx, *h, e)
+	}
+}
+
+// precede runs what comes before an event's handlers, and reports whether they may run. own may be nil.
+func (s *Socket) precede(ctx context.Context, e *Event, r *registry, own *listeners) bool {
+	if own == nil {
+		own = new(listeners)
+	}
+	s.callAll(ctx, r.any, e)
+	s.callAll(ctx, own.any, e)
+	for _, list := range [...][]*EventMiddleware{r.use, own.use} {
+		for _, mw := range list {
+			if err := s.filter(ctx, *mw, e); err != nil {
+				s.fail(ctx, e, err)
+				return false
+			}
+		}
+	}
+	return s.state.Load() != stateExpelled
+}
+
+// filter calls a middleware; a panic is its error.
+func (s *Socket) filter(ctx context.Context, mw EventMiddleware, e *Event) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fmt.Errorf("panic: %v\n%s", v, debug.Stack())
+		}
+	}()
+	return mw(ctx, e)
+}
+
+// fail ends an event that a middleware has refused (S-66).
+func (s *Socket) fail(ctx context.Context, e *Event, err error) {
+	p := eventErrorPayload{Status: "error", Code: codeInternal, Message: messageInternal}
+	ee := (*EventError)(nil)
+	known := errors.As(err, &ee) && ee != nil
+	if known {
+		p.Code, p.Message, p.Details = cmp.Or(ee.Code, codeError), ee.Message, ee.Details
+	}
+	log := s.conn.server.opts.Logger
+	if e.WantsAck() {
+		switch ackErr := e.Ack(p); {
+		case errors.Is(ackErr, errEncode):
+			log.Error("socketio: details of an EventError cannot be encoded", "event", e.Name(), "namespace", s.ns.name, "error", ackErr)
+			p.Details = nil
+			_ = e.Ack(p)
+		case ackErr != nil: // answered by a middleware, or the client has left
+		}
+	}
+	hooks := s.ns.registry.Load().onError
+	for _, fn := range hooks {
+		s.call(ctx, func(ctx context.Context, e *Event) { (*fn)(ctx, e, err) }, e)
+	}
+	if len(hooks) == 0 {
+		level := slog.LevelError
+		if known {
+			level = slog.LevelDebug
+		}
+		log.Log(ctx, level, "socketio: a middleware refused an event",
+			"event", e.Name(), "namespace", s.ns.name, "socket", s.id, "error", err)
 	}
 }
 
@@ -259,9 +341,20 @@ func (s *Socket) checkLate(e *Event) {
 func (s *Socket) finish() {
 	server := s.conn.server
 	defer server.release()
-	s.withdraw()
+	ctx := s.Context()
+	hooks := s.ns.registry.Load().hooks
 	s.mu.Lock()
 	reason := s.reason
+	s.mu.Unlock()
+	if s.stage.member && s.stage.admitted {
+		for i, h := range hooks {
+			if h.Disconnecting != nil && s.accepted(h, i) {
+				s.tell(ctx, h.Disconnecting, reason)
+			}
+		}
+	}
+	s.withdraw()
+	s.mu.Lock()
 	if s.state.Load() == stateConnected { // the server shuts down
 		s.leaveUnlock(stateLeft, reason)
 	} else {
@@ -271,17 +364,20 @@ func (s *Socket) finish() {
 	if !s.stage.admitted {
 		return
 	}
-	ctx := s.Context()
 	for i, h := range s.ns.registry.Load().hooks {
-		if h.Disconnect == nil {
-			continue
+		if h.Disconnect != nil && s.accepted(h, i) {
+			s.tell(ctx, h.Disconnect, reason)
 		}
-		// A hook hears of the sockets that its other half has accepted; one without other half, of those that nobody refused.
-		if h.Connection == nil && s.stage.refused || h.Connection != nil && i >= int(s.stage.accepted) {
-			continue
-		}
-		s.tell(ctx, h.Disconnect, reason)
 	}
+}
+
+// accepted reports whether hook i is to hear that the socket leaves: of those that its other half has accepted, or without
+// other half, of those that nobody refused.
+func (s *Socket) accepted(h Hooks, i int) bool {
+	if h.Connection == nil {
+		return !s.stage.refused
+	}
+	return i < int(s.stage.accepted)
 }
 
 // withdraw takes the socket out of its namespace and its rooms, which it remembers.

@@ -31,7 +31,8 @@ type Socket struct {
 	id        string
 	handshake Handshake
 	owner     atomic.Pointer[any]
-	state     atomic.Int32 // changes under mu
+	listeners atomic.Pointer[listeners] // nil: the socket has none of its own; changes under mu
+	state     atomic.Int32              // changes under mu
 
 	lane  lane
 	stage stage // the lane's worker only
