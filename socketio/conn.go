@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/perch-go/perch/engineio"
@@ -38,7 +39,6 @@ type partial struct {
 // all of it.
 var (
 	errTextAwaited    = errors.New("text while attachments are awaited")
-	errBinaryAwaited  = errors.New("binary message without a packet that announces it")
 	errNotJoined      = errors.New("packet for a namespace that was not joined")
 	errJoinedTwice    = errors.New("CONNECT for a namespace that was joined before")
 	errConnectTimeout = errors.New("no namespace was joined in time")
@@ -47,12 +47,11 @@ var (
 
 // HandleMessage handles one message of the client.
 func (c *conn) HandleMessage(data []byte, binary bool) {
-	if binary {
-		c.attach(data)
+	if binary && c.attach(data) {
 		return
 	}
-	e := newEvent(data)
-	if err := parser.Parse(e.text, &e.packet, c.server.limits); err != nil {
+	e := events.Get().(*Event)
+	if err := e.parse(c.server, data, binary); err != nil {
 		e.release()
 		c.abort(engineio.ReasonForcedClose, err) // S-93
 		return
@@ -64,7 +63,7 @@ func (c *conn) HandleMessage(data []byte, binary bool) {
 		c.await(e, s)
 		c.mu.Unlock()
 		c.session.Await()
-		c.charge(e, len(e.text))
+		c.charge(e, e.size())
 		return
 	}
 	c.mu.Unlock()
@@ -90,7 +89,7 @@ func (c *conn) deliver(s *Socket, e *Event) {
 	switch e.packet.Type {
 	case parser.Event, parser.BinaryEvent:
 		if !e.charged {
-			c.charge(e, len(e.text))
+			c.charge(e, e.size())
 		}
 		s.receive(e)
 	case parser.Ack, parser.BinaryAck:
@@ -110,7 +109,7 @@ func (c *conn) deliver(s *Socket, e *Event) {
 // used up, so it is bracketed by Await and Resume: a packet that is larger than the budget ends the connection.
 func (c *conn) await(e *Event, s *Socket) {
 	p := &partial{event: e, socket: s}
-	e.attachments = make([][]byte, 0, e.packet.Attachments)
+	e.attachments = slices.Grow(e.attachments, e.packet.Attachments)
 	c.partial = p
 	c.server.wheel.Schedule(&p.timer, attachmentTimeout, func() {
 		c.mu.Lock()
@@ -122,20 +121,17 @@ func (c *conn) await(e *Event, s *Socket) {
 	})
 }
 
-// attach adds an attachment to the packet that awaits it.
-func (c *conn) attach(data []byte) {
+// attach adds an attachment to the packet that awaits it; without one the message is for the parser.
+func (c *conn) attach(data []byte) (done bool) {
 	c.mu.Lock()
-	over, p := c.over, c.partial
-	if over || p == nil {
-		c.mu.Unlock()
-		if !over {
-			c.abort(engineio.ReasonForcedClose, errBinaryAwaited)
-		}
-		return
+	p := c.partial
+	if c.over || p == nil {
+		defer c.mu.Unlock()
+		return c.over
 	}
 	e := p.event
 	e.attachments = append(e.attachments, append([]byte{}, data...))
-	complete := len(e.attachments) == e.packet.Attachments
+	complete := len(e.attachments) == len(e.packet.Embedded)+e.packet.Attachments
 	if complete {
 		c.partial = nil
 	}
@@ -146,6 +142,7 @@ func (c *conn) attach(data []byte) {
 		c.session.Resume()
 		c.deliver(p.socket, e)
 	}
+	return true
 }
 
 // charge counts a part of a packet against the inbound budget.
@@ -160,8 +157,8 @@ func (c *conn) discharge(e *Event) {
 		return
 	}
 	e.charged = false
-	c.session.Discharge(len(e.text))
-	for _, a := range e.attachments {
+	c.session.Discharge(e.size())
+	for _, a := range e.attachments[len(e.packet.Embedded):] {
 		c.session.Discharge(len(a))
 	}
 }
@@ -202,14 +199,16 @@ func (c *conn) connect(e *Event) {
 
 // refuse answers a CONNECT with an error.
 func (c *conn) refuse(namespace string, p connectErrorPayload) {
-	text, err := parser.AppendConnectError(nil, namespace, p)
+	o := parser.Outgoing{Type: parser.ConnectError, Namespace: namespace, Data: p}
+	m, err := c.server.message(o)
 	if err != nil {
 		c.server.opts.Logger.Error("socketio: data of a ConnectError cannot be encoded", "namespace", namespace, "error", err)
 		p.Data = nil
-		text, err = parser.AppendConnectError(nil, namespace, p)
+		o.Data = p
+		m, err = c.server.message(o)
 	}
 	if err == nil {
-		_ = c.session.SendText(text) // a client that has left needs no answer
+		_ = c.session.Send(m) // a client that has left needs no answer
 	}
 }
 

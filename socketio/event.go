@@ -20,7 +20,7 @@ type Handler func(ctx context.Context, e *Event)
 type Event struct {
 	socket      *Socket
 	name        string
-	text        []byte // our copy of the packet, which packet points into
+	text        []byte // what packet points into
 	packet      parser.Packet
 	attachments [][]byte
 
@@ -40,11 +40,20 @@ var events = sync.Pool{New: func() any { return new(Event) }}
 // keepBuffer is the largest buffer that is kept for reuse.
 const keepBuffer = 16 << 10
 
-// newEvent takes a copy of text: a packet outlives the read that brought it.
-func newEvent(text []byte) *Event {
-	e := events.Get().(*Event)
-	e.text = append(e.text[:0], text...)
-	return e
+// parse reads a message, of which it keeps no part: a packet outlives the read that brought it.
+func (e *Event) parse(s *Server, data []byte, binary bool) (err error) {
+	e.text, err = s.parser.Parse(&e.packet, e.text[:0], data, binary, s.limits)
+	e.attachments = e.packet.Embedded
+	return err
+}
+
+// size is what the packet's own message counts for in the inbound budget; attachments that follow it count by themselves.
+func (e *Event) size() int {
+	n := len(e.text)
+	for _, a := range e.packet.Embedded {
+		n += len(a)
+	}
+	return n
 }
 
 func (e *Event) release() {
@@ -55,7 +64,7 @@ func (e *Event) release() {
 		e.out = nil
 	}
 	clear(e.args[:cap(e.args)])
-	e.socket, e.name, e.attachments = nil, "", nil
+	e.socket, e.name, e.attachments, e.packet.Embedded = nil, "", nil, nil
 	e.acked, e.acker = false, nil
 	e.charged, e.queued = false, 0
 	events.Put(e)
@@ -129,7 +138,11 @@ func (a *Acker) Ack(args ...any) error {
 	case !a.acked.CompareAndSwap(false, true):
 		return ErrAcked
 	}
-	_, err := a.socket.ack(nil, a.id, args)
+	b := scratches.Get().(*scratch)
+	defer b.release()
+	b.args = append(b.args, args...)
+	var err error
+	b.text, err = a.socket.ack(b.text, a.id, b.args)
 	if errors.Is(err, errEncode) {
 		a.acked.Store(false)
 	}
@@ -138,11 +151,11 @@ func (a *Acker) Ack(args ...any) error {
 
 // ack builds the answer in dst, which it returns for reuse.
 func (s *Socket) ack(dst []byte, id uint64, args []any) ([]byte, error) {
-	text, attachments, err := parser.AppendAck(dst, s.ns.name, id, args)
+	out, err := s.conn.server.parser.Append(dst, parser.Outgoing{Type: parser.Ack, Namespace: s.ns.name, ID: id, HasID: true, Args: args})
 	if err != nil {
 		return dst, encodeError{"acknowledgement", err}
 	}
-	return text, s.transmit(text, attachments, false)
+	return out.Data, s.transmit(out, false)
 }
 
 func rawArg(p *parser.Packet, i int) []byte {

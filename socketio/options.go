@@ -26,6 +26,10 @@ type Options struct {
 	// against the inbound budget of the connection while they arrive.
 	MaxAttachments int
 
+	// Parser turns packets into messages and back (S-4). The clients have to use the same. nil is parser.Text, the one that
+	// they use unless they are told otherwise.
+	Parser parser.Parser
+
 	// Adapter makes the adapter of each namespace. nil is adapter.NewMemory.
 	Adapter adapter.Factory
 
@@ -56,6 +60,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, defaultConnectTimeout)
 	if o.Adapter == nil {
 		o.Adapter = func(h adapter.Host) adapter.Adapter { return adapter.NewMemory(h) }
+	}
+	if o.Parser == nil {
+		o.Parser = parser.Text{}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()

@@ -21,11 +21,11 @@ func (s *Socket) Emit(event string, args ...any) error { return s.emit(event, ar
 func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
 	b := scratches.Get().(*scratch)
 	defer b.release()
-	attachments, err := s.encode(b, event, args, 0, false)
+	out, err := s.encode(b, event, args, 0, false)
 	if err != nil {
 		return err
 	}
-	m := message(b.text, attachments)
+	m := message(out)
 	if s.state.Load() == stateConnected {
 		return sendError(s.conn.session.SendWait(ctx, m))
 	}
@@ -80,31 +80,33 @@ func (s *Socket) emit(event string, args []any, volatile bool) error {
 func (s *Socket) emitID(event string, args []any, volatile bool, id uint64, hasID bool) error {
 	b := scratches.Get().(*scratch)
 	defer b.release()
-	attachments, err := s.encode(b, event, args, id, hasID)
+	out, err := s.encode(b, event, args, id, hasID)
 	if err != nil {
 		return err
 	}
-	return s.transmit(b.text, attachments, volatile)
+	return s.transmit(out, volatile)
 }
 
 // encode makes the packet of an event in b.text.
-func (s *Socket) encode(b *scratch, event string, args []any, id uint64, hasID bool) (attachments [][]byte, err error) {
+func (s *Socket) encode(b *scratch, event string, args []any, id uint64, hasID bool) (out parser.Encoded, err error) {
 	if parser.Reserved(event) {
-		return nil, reservedError(event)
+		return out, reservedError(event)
 	}
 	if s.state.Load() >= stateLeft {
-		return nil, ErrDisconnected
+		return out, ErrDisconnected
 	}
 	b.args = append(b.args, args...)
-	text, attachments, err := parser.AppendEvent(b.text, s.ns.name, id, hasID, event, b.args)
+	out, err = s.conn.server.parser.Append(b.text, parser.Outgoing{
+		Type: parser.Event, Namespace: s.ns.name, ID: id, HasID: hasID, Event: event, Args: b.args,
+	})
 	if err != nil {
-		return nil, encodeError{fmt.Sprintf("event %q", event), err}
+		return out, encodeError{fmt.Sprintf("event %q", event), err}
 	}
-	b.text = text
+	b.text = out.Data
 	if s.observed() {
 		s.observe(event, b.args)
 	}
-	return attachments, nil
+	return out, nil
 }
 
 // scratch is what an event is encoded in. Its arguments are copied here so that those of the caller need not be allocated.
@@ -125,28 +127,39 @@ func (b *scratch) release() {
 }
 
 // transmit sends a packet, which it copies.
-func (s *Socket) transmit(text []byte, attachments [][]byte, volatile bool) error {
-	if !volatile && len(attachments) == 0 && s.state.Load() == stateConnected {
-		return sendError(s.conn.session.SendText(text))
+func (s *Socket) transmit(out parser.Encoded, volatile bool) error {
+	if !volatile && !out.Binary && len(out.Attachments) == 0 && s.state.Load() == stateConnected {
+		return sendError(s.conn.session.SendText(out.Data))
 	}
-	err := s.queue(message(text, attachments), volatile)
+	err := s.queue(message(out), volatile)
 	s.Flush()
 	return err
 }
 
-// message frames a packet: the text and its attachments leave together.
-func message(text []byte, attachments [][]byte) *engineio.Message {
-	m := textMessage(text)
-	for _, a := range attachments {
+// message frames a packet: its messages leave together.
+func message(out parser.Encoded) *engineio.Message {
+	m := new(engineio.Message)
+	if out.Binary {
+		m.AppendBinary(out.Data)
+	} else {
+		m.AppendText(out.Data)
+	}
+	for _, a := range out.Attachments {
 		m.AppendBinary(a)
 	}
 	return m
 }
 
-func textMessage(text []byte) *engineio.Message {
-	m := new(engineio.Message)
-	m.AppendText(text)
-	return m
+// message encodes and frames a packet.
+func (s *Server) message(o parser.Outgoing) (*engineio.Message, error) {
+	b := scratches.Get().(*scratch)
+	defer b.release()
+	out, err := s.parser.Append(b.text, o)
+	if err != nil {
+		return nil, err
+	}
+	b.text = out.Data
+	return message(out), nil
 }
 
 // queue appends m to what the session sends, or holds it until CONNECT is answered.
@@ -207,23 +220,24 @@ func (s *Socket) Flush() {
 	s.conn.session.Flush()
 }
 
-// formatText names the encoding of protocol 5 in an adapter.Packet.
-const formatText = "text5"
+// encoding returns a broadcast as the server's parser has it; only the first call for a packet makes it.
+func (s *Server) encoding(p *adapter.Packet) (any, error) {
+	return p.Encoding(s.format, s.encode)
+}
 
-func encodeText(p *adapter.Packet) (any, error) {
-	b := scratches.Get().(*scratch)
-	defer b.release()
-	text, attachments, err := parser.AppendEvent(b.text, p.Namespace, p.ID, p.HasID, p.Event, p.Args)
+func (s *Server) encodeBroadcast(p *adapter.Packet) (any, error) {
+	m, err := s.message(parser.Outgoing{
+		Type: parser.Event, Namespace: p.Namespace, ID: p.ID, HasID: p.HasID, Event: p.Event, Args: p.Args,
+	})
 	if err != nil {
 		return nil, encodeError{fmt.Sprintf("event %q", p.Event), err}
 	}
-	b.text = text
-	return message(text, attachments), nil
+	return m, nil
 }
 
 // Prepare makes the encoding that the client understands. It is called by the adapter.
 func (s *Socket) Prepare(p *adapter.Packet) error {
-	_, err := p.Encoding(formatText, encodeText)
+	_, err := s.conn.server.encoding(p)
 	if err == nil && s.observed() {
 		s.observe(p.Event, p.Args) // here, because no lock is held
 	}
@@ -232,7 +246,7 @@ func (s *Socket) Prepare(p *adapter.Packet) error {
 
 // Append queues a broadcast. It is called by the adapter.
 func (s *Socket) Append(p *adapter.Packet) {
-	v, err := p.Encoding(formatText, encodeText)
+	v, err := s.conn.server.encoding(p)
 	if err != nil {
 		return // Prepare has said so
 	}

@@ -124,12 +124,11 @@ const replyLead = 3 * time.Millisecond
 
 // answer sends the reply to CONNECT, what was held back for it, and what Disconnect left to do.
 func (s *Socket) answer() {
-	text, err := parser.AppendConnect(nil, s.ns.name, connectReply{s.id})
+	reply, err := s.conn.server.message(parser.Outgoing{Type: parser.Connect, Namespace: s.ns.name, Data: connectReply{s.id}})
 	if err != nil {
 		s.refuse(err)
 		return
 	}
-	reply := textMessage(text)
 	s.mu.Lock()
 	if s.state.Load() != statePending {
 		s.mu.Unlock() // the client has left

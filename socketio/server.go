@@ -13,6 +13,7 @@ import (
 
 	"github.com/perch-go/perch/engineio"
 	"github.com/perch-go/perch/internal/wheel"
+	"github.com/perch-go/perch/socketio/adapter"
 	"github.com/perch-go/perch/socketio/parser"
 )
 
@@ -23,6 +24,9 @@ const wheelTick = 10 * time.Millisecond
 // /socket.io/ by default.
 type Server struct {
 	opts   Options
+	parser parser.Parser
+	format string                             // the parser's name
+	encode func(*adapter.Packet) (any, error) // encodeBroadcast
 	limits parser.Limits
 	engine *engineio.Server
 	wheel  *wheel.Wheel
@@ -48,12 +52,15 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		opts:       o,
+		parser:     o.Parser,
+		format:     o.Parser.Format(),
 		limits:     o.limits(),
 		wheel:      wheel.New(wheelTick),
 		namespaces: make(map[string]*Namespace),
 		stopping:   make(chan struct{}),
 		drained:    make(chan struct{}),
 	}
+	s.encode = s.encodeBroadcast
 	s.pool.wheel = s.wheel
 	s.live.Store(1)
 	s.engine, err = engineio.New(o.Engine, s.accept)

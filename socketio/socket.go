@@ -252,7 +252,9 @@ func (s *Socket) expel(k kick) (was int32) {
 		s.kick = max(s.kick, k)
 	case stateConnected:
 		// Behind what was sent before, and before anything that is sent from now on is refused.
-		_ = s.conn.session.Append(textMessage(parser.AppendDisconnect(nil, s.ns.name)), false)
+		if m, err := s.conn.server.message(parser.Outgoing{Type: parser.Disconnect, Namespace: s.ns.name}); err == nil {
+			_ = s.conn.session.Append(m, false)
+		}
 		s.leaveUnlock(stateExpelled, ReasonServerNamespaceDisconnect)
 		s.conn.session.Flush()
 		return was

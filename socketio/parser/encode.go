@@ -23,54 +23,28 @@ var (
 //
 // The error is an [*EncodeError]; out is then dst as it was.
 func AppendEvent(dst []byte, namespace string, id uint64, hasID bool, event string, args []any) (out []byte, attachments [][]byte, err error) {
-	start := len(dst)
-	dst = appendHeader(dst, Event, namespace, id, hasID)
-	dst = append(dst, '[')
-	dst = appendString(dst, event)
-	return appendArgs(dst, start, true, args)
+	e, err := Text{}.Append(dst, Outgoing{Type: Event, Namespace: namespace, ID: id, HasID: hasID, Event: event, Args: args})
+	return e.Data, e.Attachments, err
 }
 
 // AppendAck appends an ACK packet, or a BINARY_ACK, as [AppendEvent] does.
 func AppendAck(dst []byte, namespace string, id uint64, args []any) (out []byte, attachments [][]byte, err error) {
-	start := len(dst)
-	dst = appendHeader(dst, Ack, namespace, id, true)
-	dst = append(dst, '[')
-	return appendArgs(dst, start, false, args)
+	e, err := Text{}.Append(dst, Outgoing{Type: Ack, Namespace: namespace, ID: id, HasID: true, Args: args})
+	return e.Data, e.Attachments, err
 }
 
 // AppendConnect appends a CONNECT packet. The payload must be encoded as an
 // object, and may not hold bytes; if it is nil there is none.
 func AppendConnect(dst []byte, namespace string, payload any) ([]byte, error) {
-	start := len(dst)
-	dst = appendHeader(dst, Connect, namespace, 0, false)
-	if payload == nil {
-		return dst, nil
-	}
-	at := len(dst)
-	dst, err := appendPayload(dst, payload)
-	if err == nil && dst[at] != '{' {
-		err = &EncodeError{Err: errNotObject}
-	}
-	if err != nil {
-		return dst[:start], err
-	}
-	return dst, nil
+	e, err := Text{}.Append(dst, Outgoing{Type: Connect, Namespace: namespace, Data: payload})
+	return e.Data, err
 }
 
 // AppendConnectError appends a CONNECT_ERROR packet. The payload must be
 // encoded as an object or a string, and may not hold bytes.
 func AppendConnectError(dst []byte, namespace string, payload any) ([]byte, error) {
-	start := len(dst)
-	dst = appendHeader(dst, ConnectError, namespace, 0, false)
-	at := len(dst)
-	dst, err := appendPayload(dst, payload)
-	if err == nil && dst[at] != '{' && dst[at] != '"' {
-		err = &EncodeError{Err: errNotStringOrObject}
-	}
-	if err != nil {
-		return dst[:start], err
-	}
-	return dst, nil
+	e, err := Text{}.Append(dst, Outgoing{Type: ConnectError, Namespace: namespace, Data: payload})
+	return e.Data, err
 }
 
 // AppendDisconnect appends a DISCONNECT packet.
@@ -90,9 +64,36 @@ func appendHeader(dst []byte, t Type, namespace string, id uint64, hasID bool) [
 	return dst
 }
 
-// appendArgs completes the packet that begins at dst[start] and whose array is
-// open; follows says that an element stands in it already.
-func appendArgs(dst []byte, start int, follows bool, args []any) ([]byte, [][]byte, error) {
+// AppendPayload appends the JSON of o's payload, in which placeholders stand
+// for the attachments: the array of an event or ack, the object of a CONNECT,
+// the object or string of a CONNECT_ERROR, nothing for a DISCONNECT. It is what
+// the parsers of all formats begin with, and what all of them refuse.
+//
+// The error is an [*EncodeError]; dst is then as it was.
+func (o Outgoing) AppendPayload(dst []byte) (Encoded, error) {
+	switch o.Type {
+	case Event:
+		start := len(dst)
+		dst = append(dst, '[')
+		dst = appendString(dst, o.Event)
+		return appendArgs(dst, start, true, o.Args, o.Offset)
+	case Ack:
+		return appendArgs(append(dst, '['), len(dst), false, o.Args, "")
+	case Connect, ConnectError:
+		if o.Data == nil && o.Type == Connect {
+			return Encoded{Data: dst}, nil
+		}
+		out, err := appendData(dst, o.Data, o.Type == ConnectError)
+		return Encoded{Data: out}, err
+	case Disconnect:
+		return Encoded{Data: dst}, nil
+	}
+	return Encoded{Data: dst}, &EncodeError{Err: ErrType}
+}
+
+// appendArgs completes the array that was opened behind dst[:start]; follows
+// says that an element stands in it already.
+func appendArgs(dst []byte, start int, follows bool, args []any, offset string) (Encoded, error) {
 	var e encoder
 	for i, arg := range args {
 		if follows {
@@ -101,14 +102,17 @@ func appendArgs(dst []byte, start int, follows bool, args []any) ([]byte, [][]by
 		follows = true
 		var err error
 		if dst, err = e.append(dst, arg, 0); err != nil {
-			return dst[:start], nil, &EncodeError{Argument: i, Err: err}
+			return Encoded{Data: dst[:start]}, &EncodeError{Argument: i, Err: err}
 		}
 	}
-	dst = append(dst, ']')
-	if len(e.attachments) > 0 {
-		dst = makeBinary(dst, start, len(e.attachments))
+	at := 0
+	if offset != "" {
+		dst = append(dst, ',', '"')
+		at = len(dst)
+		dst = append(dst, offset...)
+		dst = append(dst, '"')
 	}
-	return dst, e.attachments, nil
+	return Encoded{Data: append(dst, ']'), Attachments: e.attachments, Offset: at}, nil
 }
 
 // makeBinary turns the finished packet at dst[start] into its binary kind:
@@ -124,17 +128,26 @@ func makeBinary(dst []byte, start, attachments int) []byte {
 	return dst
 }
 
-func appendPayload(dst []byte, payload any) ([]byte, error) {
+// appendData appends the payload of a CONNECT or CONNECT_ERROR.
+func appendData(dst []byte, payload any, text bool) ([]byte, error) {
 	var e encoder
 	at := len(dst)
 	dst, err := e.append(dst, payload, 0)
-	if err == nil && len(e.attachments) > 0 {
-		err = errBytesInConnect
+	if err == nil {
+		// Raw JSON of the caller's may begin with space, which must not
+		// follow the namespace.
+		dst = append(dst[:at], bytes.TrimLeft(dst[at:], " \t\r\n")...)
+		switch {
+		case len(e.attachments) > 0:
+			err = errBytesInConnect
+		case text && dst[at] != '{' && dst[at] != '"':
+			err = errNotStringOrObject
+		case !text && dst[at] != '{':
+			err = errNotObject
+		}
 	}
 	if err != nil {
-		return dst, &EncodeError{Err: err}
+		return dst[:at], &EncodeError{Err: err}
 	}
-	// Raw JSON of the caller's may begin with space, which must not follow
-	// the namespace.
-	return append(dst[:at], bytes.TrimLeft(dst[at:], " \t\r\n")...), nil
+	return dst, nil
 }

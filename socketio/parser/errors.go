@@ -22,6 +22,7 @@ var (
 	ErrUTF8               = errors.New("invalid UTF-8")
 	ErrDepth              = errors.New("nested too deeply")
 	ErrPlaceholder        = errors.New("illegal attachment placeholder")
+	ErrBinary             = errors.New("binary message without a packet that announces it")
 )
 
 // Error says what is wrong with a packet, and where. It is a plain value

@@ -51,6 +51,29 @@ type Limits struct {
 	MaxDepth int
 }
 
+func (l Limits) withDefaults() Limits {
+	if l.MaxAttachments == 0 {
+		l.MaxAttachments = DefaultMaxAttachments
+	}
+	if l.MaxDepth <= 0 {
+		l.MaxDepth = DefaultMaxDepth
+	}
+	l.MaxDepth = min(l.MaxDepth, HighestMaxDepth)
+	return l
+}
+
+// maxText is what a span can point into.
+const maxText = math.MaxUint32
+
+// Header is a plain value: what a packet says before its payload.
+type Header struct {
+	Type        Type
+	Namespace   []byte // with its leading slash; nil is the root
+	ID          uint64 // ack id, if HasID
+	HasID       bool
+	Attachments int // how many binary messages follow this packet
+}
+
 // Packet is one parsed packet. It must not be used concurrently. The zero
 // value is ready for [Parse], and a used Packet may be parsed into again,
 // which ends the life of what it held.
@@ -58,13 +81,10 @@ type Limits struct {
 // All its slices alias the text it was parsed from, except Event, which may
 // alias memory of the Packet; none of them may be written to.
 type Packet struct {
-	Type        Type
-	Namespace   []byte // with its leading slash; nil is the root
-	ID          uint64 // ack id, if HasID
-	HasID       bool
-	Attachments int    // how many binary messages follow this packet
-	Event       []byte // unescaped name of an event; a number's text if it is a number
-	Data        []byte // raw payload of CONNECT (nil if none) and CONNECT_ERROR
+	Header
+	Event    []byte   // unescaped name of an event; a number's text if it is a number
+	Data     []byte   // raw payload of CONNECT (nil if none) and CONNECT_ERROR
+	Embedded [][]byte // attachments that came inside the packet; those that follow are numbered after them
 
 	text  []byte
 	first int // 1 if the first element is the event's name
@@ -115,8 +135,8 @@ func (p *Packet) addSpan(start, end int) {
 
 // reset forgets the last packet but keeps the memory for the next one.
 func (p *Packet) reset(text []byte) {
-	p.Type, p.Namespace, p.ID, p.HasID, p.Attachments = 0, nil, 0, false, 0
-	p.Event, p.Data = nil, nil
+	p.Header = Header{}
+	p.Event, p.Data, p.Embedded = nil, nil, nil
 	p.text, p.first, p.count = text, 0, 0
 	if cap(p.more) > keptSpans {
 		p.more = nil
@@ -136,14 +156,7 @@ func (p *Packet) reset(text []byte) {
 // name.
 func Parse(text []byte, p *Packet, l Limits) error {
 	p.reset(text)
-	if l.MaxAttachments == 0 {
-		l.MaxAttachments = DefaultMaxAttachments
-	}
-	if l.MaxDepth <= 0 {
-		l.MaxDepth = DefaultMaxDepth
-	}
-	l.MaxDepth = min(l.MaxDepth, HighestMaxDepth)
-
+	l = l.withDefaults()
 	i, err := p.header(l)
 	if err == nil {
 		i, err = p.payload(i, l)
@@ -159,7 +172,7 @@ func Parse(text []byte, p *Packet, l Limits) error {
 // or where the error is.
 func (p *Packet) header(l Limits) (int, error) {
 	b := p.text
-	if len(b) == 0 || b[0] < '0' || b[0] > '0'+byte(BinaryAck) || len(b) > math.MaxUint32 {
+	if len(b) == 0 || b[0] < '0' || b[0] > '0'+byte(BinaryAck) || len(b) > maxText {
 		return 0, ErrType
 	}
 	p.Type = Type(b[0] - '0')
@@ -267,8 +280,8 @@ func (p *Packet) payload(i int, l Limits) (int, error) {
 	if i = skipSpace(b, i); i < len(b) {
 		return i, ErrJSON
 	}
-	if p.Attachments > 0 {
-		return checkPlaceholders(b[:end], start, p.Attachments)
+	if n := len(p.Embedded) + p.Attachments; n > 0 {
+		return checkPlaceholders(b[:end], start, n)
 	}
 	return i, nil
 }
