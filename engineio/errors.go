@@ -1,10 +1,6 @@
 package engineio
 
-import (
-	"errors"
-	"net/http"
-	"strconv"
-)
+import "errors"
 
 // Reason says why a session ended. The strings are those of the reference server (S-89 to S-94), so
 // that code and dashboards which know them go on working; two are ours.
@@ -31,51 +27,3 @@ var (
 	// been written at once (S-67).
 	ErrNotWritable = errors.New("engineio: session is not writable, volatile message dropped")
 )
-
-// code is the reason of a refused request on the wire (S-79).
-type code int
-
-const (
-	codeUnknownTransport code = iota
-	codeUnknownSession
-	codeBadMethod
-	codeBadRequest
-	codeForbidden
-	codeUnsupportedProtocol
-)
-
-var codeMessages = [...]string{
-	codeUnknownTransport:    "Transport unknown",
-	codeUnknownSession:      "Session ID unknown",
-	codeBadMethod:           "Bad handshake method",
-	codeBadRequest:          "Bad request",
-	codeForbidden:           "Forbidden",
-	codeUnsupportedProtocol: "Unsupported protocol version",
-}
-
-// refuse answers a request that does not become, or does not belong to, a session (S-80).
-func (s *Server) refuse(w http.ResponseWriter, r *http.Request, c code, context string) {
-	s.stats.refused.Add(1)
-	s.opts.Logger.DebugContext(r.Context(), "engine.io request refused",
-		"code", int(c), "message", codeMessages[c], "context", context, "remote", r.RemoteAddr)
-	if isUpgrade(r) {
-		// An upgrade request gets plain words: nobody parses the body of a failed handshake.
-		writeBody(w, http.StatusBadRequest, "text/html", codeMessages[c])
-		return
-	}
-	status := http.StatusBadRequest
-	if c == codeForbidden {
-		status = http.StatusForbidden
-	}
-	writeBody(w, status, "application/json",
-		`{"code":`+strconv.Itoa(int(c))+`,"message":"`+codeMessages[c]+`"}`)
-}
-
-func writeBody(w http.ResponseWriter, status int, contentType, body string) {
-	h := w.Header()
-	h.Set("Content-Type", contentType)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(body)) // nothing to do about a client that is gone (CVE-2022-41940)
-}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"net/netip"
 	"slices"
 	"time"
@@ -38,8 +39,12 @@ const (
 	DefaultOutboundPackets = 4096
 )
 
-// Options configures a Server. The zero value serves both transports with the defaults of the
-// reference server.
+// Options configures a Server: a plain value, read once by New. The zero value serves both transports
+// with the defaults of the reference server. Its functions are called from many goroutines at once.
+//
+// The path is not among them, nor is what becomes of other paths (S-1, S-12, S-22): the server is an
+// http.Handler and is mounted like any other. Neither is a choice of WebSocket engines (S-21): there
+// is one.
 type Options struct {
 	// PingInterval is the time from one heartbeat to the next ping. Zero means 25 s (S-8).
 	PingInterval time.Duration
@@ -60,6 +65,33 @@ type Options struct {
 	// CORS lists the other origins whose pages may connect, over either transport. Nil, the
 	// default, allows only pages of the same origin, and clients that send no Origin.
 	CORS *CORS
+	// AllowRequest decides whether a client may open a session (S-15): it is asked for every request
+	// without a sid, polling or WebSocket, when the request is otherwise in order. An error refuses it,
+	// and its text is what the client is told: 403 {"code":4,"message":text}, or 400 and the text for
+	// a WebSocket. It may take its time, the client waits; the request's context ends when it does not
+	// any more. Nil, the default, allows everybody.
+	AllowRequest func(*http.Request) error
+	// GenerateID makes the ids of sessions (S-82): 1 to 128 characters of A-Z a-z 0-9 - _ . ~ : that
+	// no other session has, in the whole cluster, and that nobody can guess, since they are all that a
+	// request needs to act for the session. It may block. An error, an unfit id or one in use refuses
+	// the client with code 3 and the context ID_GENERATION_ERROR. Nil, the default, means 20 random
+	// characters.
+	GenerateID func(*http.Request) (string, error)
+	// Cookie is the template of a cookie whose value is the session's id, for balancers that want one
+	// to be sticky (S-16). It is set by the answer to a polling handshake only. An empty Name is "io",
+	// an empty Path "/", a zero SameSite Lax. HttpOnly is always on, unlike the reference's: a script
+	// has no use for the cookie. Nil, the default, sets none.
+	Cookie *http.Cookie
+	// InitialHeaders may change the headers of the answer that opens a session, the 101 of a WebSocket
+	// included (S-81). It is called before Headers. Nil, the default, changes nothing.
+	InitialHeaders func(h http.Header, r *http.Request)
+	// Headers may change the headers of every answer, the 101 of a WebSocket and, unlike the
+	// reference's, errors included (S-81). Those that CORS and middlewares have set are there already.
+	// Nil, the default, changes nothing.
+	Headers func(h http.Header, r *http.Request)
+	// OnConnectionError hears of every request refused (S-79), on the request's goroutine, before it is
+	// answered. Nil, the default, leaves it to the log at debug level.
+	OnConnectionError func(*ConnectionError)
 	// TrustedProxies are the networks whose Forwarded and X-Forwarded-For headers are believed
 	// when the client's address is asked for. Empty, the default, believes nobody.
 	TrustedProxies []netip.Prefix
@@ -122,6 +154,10 @@ func (o Options) withDefaults() (Options, error) {
 		o.Logger = slog.Default()
 	}
 	if err := o.CORS.validate(); err != nil {
+		errs = append(errs, err)
+	}
+	var err error
+	if o.Cookie, err = cookieTemplate(o.Cookie); err != nil {
 		errs = append(errs, err)
 	}
 	return o, errors.Join(errs...)

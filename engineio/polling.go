@@ -41,16 +41,16 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.state == closed:
 		s.mu.Unlock()
-		s.server.refuse(w, r, codeUnknownSession, "")
+		s.server.refuse(w, r, CodeUnknownSession, "")
 		return
 	case s.transport != Polling:
 		s.mu.Unlock()
-		s.server.refuse(w, r, codeBadRequest, "TRANSPORT_MISMATCH")
+		s.server.refuse(w, r, CodeBadRequest, ContextTransportMismatch)
 		return
 	case s.poll != nil:
 		// Two polls at once: the first one hears that the session is over, the second is an error.
 		s.mu.Unlock()
-		s.server.refuse(w, r, codeBadRequest, "overlapping polls")
+		s.server.refuse(w, r, CodeBadRequest, "overlapping polls")
 		s.end(ReasonTransportError, errors.New("engineio: overlapping polls"))
 		return
 	}
@@ -89,10 +89,10 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 		<-p.ready
 	}
 	if p.moved {
-		s.server.refuse(w, r, codeBadRequest, "TRANSPORT_MISMATCH")
+		s.server.refuse(w, r, CodeBadRequest, ContextTransportMismatch)
 		return
 	}
-	s.writePoll(w, control, p)
+	s.writePoll(w, r, control, p)
 }
 
 // answerPollUnlock hands the queue to the pending poll, if there is one. Called with mu held,
@@ -113,13 +113,17 @@ func (s *Session) answerPollUnlock() {
 }
 
 // writePoll writes the answer to a poll that is ready.
-func (s *Session) writePoll(w http.ResponseWriter, control *http.ResponseController, p *poll) {
+func (s *Session) writePoll(w http.ResponseWriter, r *http.Request, control *http.ResponseController, p *poll) {
 	body := pollBody(p)
 	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
+	if param(r.URL.RawQuery, "sid") == "" {
+		s.server.setInitialHeaders(h, r, Polling, s.id)
+	}
+	s.server.setHeaders(h, r)
 	w.WriteHeader(http.StatusOK)
 	_, err := w.Write(body)
 	if flushErr := control.Flush(); err == nil && !errors.Is(flushErr, http.ErrNotSupported) {
@@ -167,15 +171,15 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case s.state != open:
 		s.mu.Unlock()
-		s.server.refuse(w, r, codeUnknownSession, "")
+		s.server.refuse(w, r, CodeUnknownSession, "")
 		return
 	case s.transport != Polling:
 		s.mu.Unlock()
-		s.server.refuse(w, r, codeBadRequest, "TRANSPORT_MISMATCH")
+		s.server.refuse(w, r, CodeBadRequest, ContextTransportMismatch)
 		return
 	case s.posting:
 		s.mu.Unlock()
-		s.server.refuse(w, r, codeBadRequest, "overlapping posts")
+		s.server.refuse(w, r, CodeBadRequest, "overlapping posts")
 		s.end(ReasonTransportError, errors.New("engineio: overlapping posts"))
 		return
 	}
@@ -190,7 +194,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 
 	// A binary body is protocol 3's. It is answered, not left hanging (CVE-2026-59725).
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media == "application/octet-stream" {
-		s.server.refuse(w, r, codeBadRequest, "binary body")
+		s.server.refuse(w, r, CodeBadRequest, "binary body")
 		s.end(ReasonTransportError, errors.New("engineio: body of type application/octet-stream"))
 		return
 	}
@@ -203,14 +207,14 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	case errors.As(err, &tooLarge):
 		// The session survives, as the reference's does (S-11).
 		posted()
-		s.server.refusePayload(w)
+		s.server.refusePayload(w, r)
 		return
 	case err != nil:
-		s.server.refuse(w, r, codeBadRequest, "body")
+		s.server.refuse(w, r, CodeBadRequest, "body")
 		s.end(ReasonTransportError, fmt.Errorf("engineio: reading a body: %w", err))
 		return
 	case !utf8.Valid(body):
-		s.server.refuse(w, r, codeBadRequest, "body is not UTF-8")
+		s.server.refuse(w, r, CodeBadRequest, "body is not UTF-8")
 		s.end(ReasonParseError, errors.New("engineio: body is not valid UTF-8"))
 		return
 	}
@@ -218,7 +222,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	reason, err := s.handlePayload(body)
 	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	if err != nil {
-		s.server.refuse(w, r, codeBadRequest, "packet")
+		s.server.refuse(w, r, CodeBadRequest, "packet")
 		s.end(reason, err)
 		return
 	}
@@ -230,7 +234,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	if agent := r.Header.Get("User-Agent"); strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/") {
 		h.Set("X-XSS-Protection", "0") // old Internet Explorer mangles answers without it
 	}
-	writeBody(w, http.StatusOK, "text/html", "ok")
+	s.server.writeBody(w, r, http.StatusOK, "text/html", "ok")
 	_ = control.Flush()
 	_ = control.SetWriteDeadline(time.Time{})
 }

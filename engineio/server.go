@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/url"
@@ -24,11 +25,17 @@ type Server struct {
 	hold       atomic.Pointer[hold] // the batch that collects broadcasts now, see hold.go
 	stats      counters
 	refusing   atomic.Bool
+
+	chainMu     sync.Mutex
+	middlewares []func(http.Handler) http.Handler
+	chain       atomic.Pointer[http.Handler] // through all of them; nil without any
 }
 
 // New returns a server that asks accept for every new session's Handler. That happens before the
 // open packet is written, so nothing that a fast client sends can come before its Handler (engine
-// rule 1); the session may be sent to at once. The error names every option that is wrong.
+// rule 1). The session may be sent to at once: what accept sends follows the open packet directly,
+// which is what initialPacket does in the reference (S-21). The error names every option that is
+// wrong.
 func New(o Options, accept func(*Session) Handler) (*Server, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -45,32 +52,44 @@ func (s *Server) Sessions() int { return s.sessions.len() }
 
 func (s *Server) stopping() bool { return s.refusing.Load() }
 
-// ServeHTTP serves one request of the protocol: a handshake, a poll, a post or an upgrade.
+// ServeHTTP serves one request of the protocol: a handshake, a poll, a post or an upgrade. It does not
+// look at the path: that is up to who mounts the server (S-1, S-12), and so are upgrade requests for
+// other paths, which net/http gives to their own handlers (S-22).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if s.stopping() {
 		w.Header().Set("Connection", "close")
-		writeBody(w, http.StatusServiceUnavailable, "text/plain; charset=utf-8", "server is shutting down")
+		s.writeBody(w, r, http.StatusServiceUnavailable, "text/plain; charset=utf-8", "server is shutting down")
 		return
 	}
 	if !validOrigin(r.Header.Get("Origin")) {
-		s.refuse(w, r, codeBadRequest, "INVALID_ORIGIN")
+		s.refuse(w, r, CodeBadRequest, ContextInvalidOrigin)
 		return
 	}
 	if !s.opts.CORS.Allow(w.Header(), r) {
 		s.opts.Logger.WarnContext(r.Context(), "request of another origin refused: list the origin in CORS.Origins to allow it",
 			"origin", r.Header.Get("Origin"), "host", r.Host)
-		s.refuse(w, r, codeForbidden, "INVALID_ORIGIN")
+		s.refuse(w, r, CodeForbidden, ContextInvalidOrigin)
 		return
 	}
 	if r.Method == http.MethodOptions && s.opts.CORS != nil {
-		s.opts.CORS.preflight(w, r)
+		s.opts.CORS.setPreflightHeaders(w.Header(), r)
+		s.setHeaders(w.Header(), r)
+		w.WriteHeader(cmp.Or(s.opts.CORS.PreflightStatus, http.StatusNoContent))
 		return
 	}
+	if chain := s.chain.Load(); chain != nil {
+		s.pass(*chain, w, r)
+		return
+	}
+	s.serve(w, r)
+}
 
+// serve is ServeHTTP behind CORS and the middlewares.
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	query := r.URL.RawQuery
 	transport := Transport(param(query, "transport"))
 	if !s.opts.serves(transport) {
-		s.refuse(w, r, codeUnknownTransport, "")
+		s.refuse(w, r, CodeUnknownTransport, "")
 		return
 	}
 	upgrade := isUpgrade(r)
@@ -80,45 +99,68 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case r.Method != http.MethodGet:
-		s.refuse(w, r, codeBadMethod, "")
+		s.refuse(w, r, CodeBadHandshakeMethod, "")
+		return
 	case (transport == WebSocket) != upgrade:
-		s.refuse(w, r, codeBadRequest, "TRANSPORT_HANDSHAKE_ERROR")
-	case param(query, "EIO") != "4":
-		s.refuse(w, r, codeUnsupportedProtocol, "")
-	case transport == WebSocket:
-		s.serveOpen(w, r)
-	default:
-		s.servePollingOpen(w, r)
+		s.refuse(w, r, CodeBadRequest, ContextTransportHandshakeError)
+		return
 	}
+	if s.opts.AllowRequest != nil {
+		if err := s.opts.AllowRequest(r); err != nil {
+			s.refuseFor(w, &ConnectionError{Request: r, Code: CodeForbidden, Message: cmp.Or(err.Error(), CodeForbidden.String()), Err: err})
+			return
+		}
+		if r.Context().Err() != nil {
+			return // it took too long for the client
+		}
+	}
+	if param(query, "EIO") != "4" {
+		s.refuse(w, r, CodeUnsupportedProtocol, "")
+		return
+	}
+	id, err := s.identify(r)
+	if err != nil {
+		s.opts.Logger.ErrorContext(r.Context(), "engineio: no id for a new session", "err", err)
+		s.refuseFor(w, &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Context: ContextIDGenerationError, Err: err})
+		return
+	}
+	if s.opts.GenerateID != nil {
+		defer s.sessions.free(id)
+	}
+	if transport == WebSocket {
+		s.serveOpen(w, r, id)
+		return
+	}
+	s.servePollingOpen(w, r, id)
 }
 
 func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, sid string, t Transport, upgrade bool) {
 	session := s.sessions.find(sid)
 	switch {
 	case session == nil:
-		s.refuse(w, r, codeUnknownSession, "")
+		s.refuse(w, r, CodeUnknownSession, "")
 	case param(r.URL.RawQuery, "EIO") != "4":
-		s.refuse(w, r, codeBadRequest, "PROTOCOL_MISMATCH")
+		s.refuse(w, r, CodeBadRequest, ContextProtocolMismatch)
 	case upgrade && t == WebSocket && s.opts.upgradesFrom(Polling):
 		session.serveUpgrade(w, r)
 	case upgrade || t != Polling:
-		s.refuse(w, r, codeBadRequest, "TRANSPORT_MISMATCH")
+		s.refuse(w, r, CodeBadRequest, ContextTransportMismatch)
 	case r.Method == http.MethodGet:
 		session.serveGet(w, r)
 	case r.Method == http.MethodPost:
 		session.servePost(w, r)
 	default:
-		s.refuse(w, r, codeBadRequest, "method")
+		s.refuse(w, r, CodeBadRequest, "method")
 	}
 }
 
-func (s *Server) servePollingOpen(w http.ResponseWriter, r *http.Request) {
-	session := s.newSession(r, Polling)
+func (s *Server) servePollingOpen(w http.ResponseWriter, r *http.Request, id string) {
+	session := s.newSession(r, Polling, id)
 	if s.openSession(session) {
 		session.serveGet(w, r)
 		return
 	}
-	s.refuse(w, r, codeForbidden, "")
+	s.refuse(w, r, CodeForbidden, "")
 }
 
 // openSession queues the open packet, attaches the layer above and stores the session, in that order
@@ -153,12 +195,6 @@ func (s *Server) appendOpen(dst []byte, session *Session) []byte {
 	dst = append(dst, `,"maxPayload":`...)
 	dst = strconv.AppendInt(dst, s.opts.MaxPayload, 10)
 	return append(dst, '}')
-}
-
-func (s *Server) refusePayload(w http.ResponseWriter) {
-	s.stats.refused.Add(1)
-	w.Header().Set("Connection", "close") // the rest of the body is not read
-	writeBody(w, http.StatusRequestEntityTooLarge, "text/plain; charset=utf-8", "body exceeds maxPayload")
 }
 
 // Shutdown refuses new requests with 503, closes every session and answers pending polls. It returns

@@ -1,8 +1,6 @@
 package engineio
 
 import (
-	"crypto/rand"
-	"encoding/base64"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -93,10 +91,10 @@ type Session struct {
 	resume   chan struct{}
 }
 
-func (s *Server) newSession(r *http.Request, t Transport) *Session {
+func (s *Server) newSession(r *http.Request, t Transport, id string) *Session {
 	session := &Session{
 		server:    s,
-		id:        newID(),
+		id:        id,
 		handshake: newHandshake(r, s.opts.TrustedProxies),
 		text:      param(r.URL.RawQuery, "b64") != "",
 		transport: t,
@@ -105,15 +103,7 @@ func (s *Server) newSession(r *http.Request, t Transport) *Session {
 	return session
 }
 
-// newID returns 20 url-safe characters, 120 random bits (CVE-2017-16031). Other parts of the field
-// check for exactly 20.
-func newID() string {
-	var b [15]byte
-	_, _ = rand.Read(b[:]) // never fails
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-// ID returns the session id, 20 characters of [A-Za-z0-9_-].
+// ID returns the session id: 20 characters of [A-Za-z0-9_-], or what Options.GenerateID made.
 func (s *Session) ID() string { return s.id }
 
 // Transport returns what the session is on now.

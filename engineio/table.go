@@ -11,14 +11,14 @@ import (
 type table struct {
 	shards [64]struct {
 		mu       sync.Mutex
-		sessions map[string]*Session
-		_        [40]byte // a cache line each
+		sessions map[string]*Session // nil for an id that is reserved
+		_        [40]byte            // a cache line each
 	}
 	count atomic.Int64
 	zero  notifier // count has reached zero
 }
 
-// shard picks by the id's last character, which is random.
+// shard picks by the id's last character, which is random unless the user makes the ids.
 func (t *table) shard(id string) int { return int(id[len(id)-1]) & 63 }
 
 func (t *table) add(s *Session) {
@@ -30,6 +30,31 @@ func (t *table) add(s *Session) {
 	}
 	shard.sessions[s.id] = s
 	t.count.Add(1)
+}
+
+// reserve keeps an id for a session to come, unless it is taken.
+func (t *table) reserve(id string) bool {
+	shard := &t.shards[t.shard(id)]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if _, taken := shard.sessions[id]; taken {
+		return false
+	}
+	if shard.sessions == nil {
+		shard.sessions = make(map[string]*Session)
+	}
+	shard.sessions[id] = nil
+	return true
+}
+
+// free gives up an id that was reserved, unless its session has come.
+func (t *table) free(id string) {
+	shard := &t.shards[t.shard(id)]
+	shard.mu.Lock()
+	defer shard.mu.Unlock()
+	if s, ok := shard.sessions[id]; ok && s == nil {
+		delete(shard.sessions, id)
+	}
 }
 
 func (t *table) find(id string) *Session {
@@ -63,7 +88,9 @@ func (t *table) all() iter.Seq[*Session] {
 			shard.mu.Lock()
 			sessions := make([]*Session, 0, len(shard.sessions))
 			for _, s := range shard.sessions {
-				sessions = append(sessions, s)
+				if s != nil {
+					sessions = append(sessions, s)
+				}
 			}
 			shard.mu.Unlock()
 			for _, s := range sessions {

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"bytes"
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
@@ -49,24 +50,29 @@ func headerHas(h http.Header, name, token string) bool {
 	return false
 }
 
-// accept takes the connection of an upgrade request over from net/http. Anything that is wrong with
+// takeOver takes the connection of an upgrade request over from net/http. Anything that is wrong with
 // the request is answered before that. The answer itself is returned unwritten, so that it can leave
 // together with the first frames, and so are bytes that the client has sent already.
-func accept(w http.ResponseWriter, r *http.Request) (conn stream.Conn, answer, early []byte, err error) {
+func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) (conn stream.Conn, answer, early []byte, err error) {
 	key := r.Header.Get("Sec-Websocket-Key")
 	decoded, keyErr := base64.StdEncoding.DecodeString(key)
 	switch {
 	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1):
-		return nil, nil, nil, refuseUpgrade(w, http.StatusMethodNotAllowed, "must be GET over HTTP/1.1")
+		return nil, nil, nil, s.refuseUpgrade(w, r, http.StatusMethodNotAllowed, "must be GET over HTTP/1.1")
 	case r.Header.Get("Sec-Websocket-Version") != "13":
 		w.Header().Set("Sec-WebSocket-Version", "13")
-		return nil, nil, nil, refuseUpgrade(w, http.StatusUpgradeRequired, "WebSocket version must be 13")
+		return nil, nil, nil, s.refuseUpgrade(w, r, http.StatusUpgradeRequired, "WebSocket version must be 13")
 	case keyErr != nil || len(decoded) != 16:
-		return nil, nil, nil, refuseUpgrade(w, http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64")
+		return nil, nil, nil, s.refuseUpgrade(w, r, http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64")
 	}
+	header := w.Header()
+	if param(r.URL.RawQuery, "sid") == "" {
+		s.setInitialHeaders(header, r, WebSocket, "")
+	}
+	s.setHeaders(header, r)
 	netConn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, nil, nil, errors.Join(err, refuseUpgrade(w, http.StatusNotImplemented,
+		return nil, nil, nil, errors.Join(err, s.refuseUpgrade(w, r, http.StatusNotImplemented,
 			"this server or a middleware around it does not let connections be taken over"))
 	}
 	// A foreign server may have set deadlines for the request.
@@ -81,13 +87,28 @@ func accept(w http.ResponseWriter, r *http.Request) (conn stream.Conn, answer, e
 	if p := subprotocol(r.Header); p != "" {
 		answer = append(append(answer, "\r\nSec-WebSocket-Protocol: "...), p...)
 	}
-	answer = append(answer, "\r\n\r\n"...)
+	answer = append(answer, "\r\n"...)
+	if len(header) > 0 {
+		more := bytes.NewBuffer(answer)
+		_ = header.WriteSubset(more, ownHeaders)
+		answer = more.Bytes()
+	}
+	answer = append(answer, "\r\n"...)
 	return stream.New(netConn), answer, early, nil
 }
 
-func refuseUpgrade(w http.ResponseWriter, status int, message string) error {
-	writeBody(w, status, "text/plain; charset=utf-8", message)
-	return errors.New("engineio: " + message)
+// ownHeaders are those of the answer to an upgrade that nobody else can set.
+var ownHeaders = map[string]bool{
+	"Connection": true, "Upgrade": true, "Content-Length": true, "Transfer-Encoding": true,
+	"Sec-Websocket-Accept": true, "Sec-Websocket-Protocol": true, "Sec-Websocket-Extensions": true,
+	"Sec-WebSocket-Accept": true, "Sec-WebSocket-Protocol": true, "Sec-WebSocket-Extensions": true,
+}
+
+func (s *Server) refuseUpgrade(w http.ResponseWriter, r *http.Request, status int, message string) error {
+	err := errors.New("engineio: " + message)
+	s.report(&ConnectionError{Request: r, Code: CodeBadRequest, Message: message, Context: ContextTransportHandshakeError, Err: err})
+	s.writeBody(w, r, status, "text/plain; charset=utf-8", message)
+	return err
 }
 
 // subprotocol returns the first protocol the client offers: the reference accepts it, and some
@@ -104,14 +125,12 @@ func subprotocol(h http.Header) string {
 }
 
 // serveOpen starts a session on a new WebSocket connection.
-func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request) {
-	conn, answer, early, err := accept(w, r)
+func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string) {
+	conn, answer, early, err := s.takeOver(w, r)
 	if err != nil {
-		s.stats.refused.Add(1)
-		s.opts.Logger.DebugContext(r.Context(), "websocket handshake failed", "err", err, "remote", r.RemoteAddr)
 		return
 	}
-	session := s.newSession(r, WebSocket)
+	session := s.newSession(r, WebSocket, id)
 	ws := &webSocket{session: session, conn: conn}
 	ws.frames.Limit = s.opts.MaxPayload
 	session.ws = ws
@@ -140,7 +159,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	s.upgrade = ws
 	s.mu.Unlock()
 
-	conn, answer, early, err := accept(w, r)
+	conn, answer, early, err := s.server.takeOver(w, r)
 	s.mu.Lock()
 	if err != nil || s.upgrade != ws {
 		if s.upgrade == ws {
@@ -168,7 +187,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 // at once (spec 3.1): clients understand a closed connection better than a refused one.
 func (s *Server) turnAway(w http.ResponseWriter, r *http.Request) {
 	s.stats.refused.Add(1)
-	conn, answer, _, err := accept(w, r)
+	conn, answer, _, err := s.takeOver(w, r)
 	if err != nil {
 		return
 	}

@@ -1,0 +1,105 @@
+package engineio
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"sync/atomic"
+)
+
+// Use adds a middleware around everything that the server does with a request, upgrades included
+// (S-63). The first one added is the outermost. It may be called at any time and holds for requests
+// that come later. CORS comes before all of them, as in the reference: its headers are set, a
+// preflight is answered and a forbidden origin refused without asking them, so that a middleware
+// which wants credentials does not break preflights.
+//
+// It is ordinary Go middleware. Headers that it sets are part of every answer, that to a WebSocket
+// handshake too, and values of its context are found in Handshake.Context. To refuse a request it
+// answers it and does not call the next handler; the answer is its own, where Node's next(err) is
+// always 400 "Bad request". It is that here as well for one that neither answers nor calls the next
+// handler, and for one that panics. All three are ConnectionErrors with the context
+// MIDDLEWARE_FAILURE. A middleware that replaces the ResponseWriter must let http.ResponseController
+// reach the one below (an Unwrap method): connections are taken over through it.
+func (s *Server) Use(middleware func(http.Handler) http.Handler) {
+	s.chainMu.Lock()
+	defer s.chainMu.Unlock()
+	s.middlewares = append(s.middlewares, middleware)
+	var h http.Handler = http.HandlerFunc(s.arrive)
+	for i := len(s.middlewares) - 1; i >= 0; i-- {
+		h = s.middlewares[i](h)
+	}
+	s.chain.Store(&h)
+}
+
+// passage is a request's way through the middlewares. It outlives the request in the context of a
+// session, so it is small and knows nothing of the request.
+type passage struct{ arrived atomic.Bool }
+
+type passageKey struct{}
+
+// pass sends a request through the middlewares.
+func (s *Server) pass(chain http.Handler, w http.ResponseWriter, r *http.Request) {
+	p, probe := new(passage), &probeWriter{ResponseWriter: w}
+	r = r.WithContext(context.WithValue(r.Context(), passageKey{}, p))
+	defer func() {
+		if p.arrived.Load() {
+			return // what happens beyond the middlewares, a panic included, is not their failure
+		}
+		e := &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Context: ContextMiddlewareFailure}
+		if v := recover(); v == http.ErrAbortHandler {
+			panic(v)
+		} else if v != nil {
+			e.Err = fmt.Errorf("panic: %v", v)
+			s.opts.Logger.ErrorContext(r.Context(), "engineio: panic in a middleware", "panic", v, "stack", string(debug.Stack()))
+		}
+		if probe.answered {
+			s.report(e)
+			return
+		}
+		s.refuseFor(w, e)
+	}()
+	chain.ServeHTTP(probe, r)
+}
+
+// arrive is the end of the chain.
+func (s *Server) arrive(w http.ResponseWriter, r *http.Request) {
+	if p, ok := r.Context().Value(passageKey{}).(*passage); ok {
+		p.arrived.Store(true)
+	}
+	s.serve(w, r)
+}
+
+// probeWriter notices whether anything was answered.
+type probeWriter struct {
+	http.ResponseWriter
+	answered bool
+}
+
+func (w *probeWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *probeWriter) WriteHeader(status int) {
+	w.answered = true
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *probeWriter) Write(b []byte) (int, error) {
+	w.answered = true
+	return w.ResponseWriter.Write(b)
+}
+
+// FlushError, Flush and Hijack are for middlewares that look for them with a type assertion.
+func (w *probeWriter) FlushError() error {
+	w.answered = true
+	return http.NewResponseController(w.ResponseWriter).Flush()
+}
+
+func (w *probeWriter) Flush() { _ = w.FlushError() }
+
+func (w *probeWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	w.answered = w.answered || err == nil
+	return conn, rw, err
+}

@@ -1,0 +1,132 @@
+package engineio
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// Code is why a request was refused, as the client is told (S-79).
+type Code int
+
+const (
+	CodeUnknownTransport    Code = iota // the transport is unknown or switched off
+	CodeUnknownSession                  // no session has that sid
+	CodeBadHandshakeMethod              // a handshake is a GET
+	CodeBadRequest                      // see ConnectionError.Context
+	CodeForbidden                       // refused by CORS or Options.AllowRequest
+	CodeUnsupportedProtocol             // the protocol version is not served
+)
+
+var codeMessages = [...]string{
+	CodeUnknownTransport:    "Transport unknown",
+	CodeUnknownSession:      "Session ID unknown",
+	CodeBadHandshakeMethod:  "Bad handshake method",
+	CodeBadRequest:          "Bad request",
+	CodeForbidden:           "Forbidden",
+	CodeUnsupportedProtocol: "Unsupported protocol version",
+}
+
+// String returns the code's message on the wire.
+func (c Code) String() string {
+	if c < 0 || int(c) >= len(codeMessages) {
+		return "Code(" + strconv.Itoa(int(c)) + ")"
+	}
+	return codeMessages[c]
+}
+
+// What ConnectionError.Context says where the reference server has a name for it (S-79).
+const (
+	ContextInvalidOrigin           = "INVALID_ORIGIN"
+	ContextTransportMismatch       = "TRANSPORT_MISMATCH"
+	ContextProtocolMismatch        = "PROTOCOL_MISMATCH"
+	ContextTransportHandshakeError = "TRANSPORT_HANDSHAKE_ERROR"
+	ContextIDGenerationError       = "ID_GENERATION_ERROR"
+	ContextMiddlewareFailure       = "MIDDLEWARE_FAILURE"
+)
+
+// ConnectionError tells of a request that was refused: it did not become a session, or did not belong
+// to one. Options.OnConnectionError gets it. It is a value to read, by one goroutine at a time.
+type ConnectionError struct {
+	// Request is the request refused. It must not be kept.
+	Request *http.Request
+	Code    Code
+	// Message is what the client was told: the code's own message, or what AllowRequest said.
+	Message string
+	// Context is one of the Context names, a few words of ours where the reference has no name, or
+	// empty where the code says it all.
+	Context string
+	// Err is what a function of Options returned, or what was wrong with the connection. It may be nil.
+	Err error
+}
+
+func (e *ConnectionError) Error() string {
+	s := fmt.Sprintf("engineio: request refused: %s (code %d)", e.Message, e.Code)
+	if e.Context != "" {
+		s += ": " + e.Context
+	}
+	if e.Err != nil && e.Err.Error() != e.Message {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns Err.
+func (e *ConnectionError) Unwrap() error { return e.Err }
+
+// refuse answers a request that does not become, or does not belong to, a session (S-80).
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, c Code, context string) {
+	s.refuseFor(w, &ConnectionError{Request: r, Code: c, Message: c.String(), Context: context})
+}
+
+// refuseFor is refuse with more to say.
+func (s *Server) refuseFor(w http.ResponseWriter, e *ConnectionError) {
+	s.report(e)
+	if isUpgrade(e.Request) {
+		// An upgrade request gets plain words: nobody parses the body of a failed handshake.
+		s.writeBody(w, e.Request, http.StatusBadRequest, "text/html", e.Message)
+		return
+	}
+	status := http.StatusBadRequest
+	if e.Code == CodeForbidden {
+		status = http.StatusForbidden
+	}
+	message, _ := json.Marshal(e.Message) // a string can always be
+	s.writeBody(w, e.Request, status, "application/json",
+		`{"code":`+strconv.Itoa(int(e.Code))+`,"message":`+string(message)+`}`)
+}
+
+// report counts a refusal and tells whom it may concern.
+func (s *Server) report(e *ConnectionError) {
+	s.stats.refused.Add(1)
+	s.opts.Logger.DebugContext(e.Request.Context(), "engine.io request refused",
+		"code", int(e.Code), "message", e.Message, "context", e.Context, "err", e.Err, "remote", e.Request.RemoteAddr)
+	if s.opts.OnConnectionError != nil {
+		s.opts.OnConnectionError(e)
+	}
+}
+
+// refusePayload answers a body over MaxPayload. It is no connection error: the session goes on (S-11).
+func (s *Server) refusePayload(w http.ResponseWriter, r *http.Request) {
+	s.stats.refused.Add(1)
+	w.Header().Set("Connection", "close") // the rest of the body is not read
+	s.writeBody(w, r, http.StatusRequestEntityTooLarge, "text/plain; charset=utf-8", "body exceeds maxPayload")
+}
+
+func (s *Server) writeBody(w http.ResponseWriter, r *http.Request, status int, contentType, body string) {
+	h := w.Header()
+	h.Set("Content-Type", contentType)
+	h.Set("Content-Length", strconv.Itoa(len(body)))
+	h.Set("Cache-Control", "no-store")
+	s.setHeaders(h, r)
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body)) // nothing to do about a client that is gone (CVE-2022-41940)
+}
+
+// setHeaders lets the user have the last word on the headers of an answer (S-81).
+func (s *Server) setHeaders(h http.Header, r *http.Request) {
+	if s.opts.Headers != nil {
+		s.opts.Headers(h, r)
+	}
+}
