@@ -25,7 +25,7 @@ var house = []room{
 	{"examples/chat", []string{""}},
 	{"", []string{"socketio", "engineio"}},
 	{"socketio", []string{"socketio/adapter", "socketio/parser", "engineio", "internal/wheel"}},
-	{"socketio/adapter", nil},
+	{"socketio/adapter", []string{"socketio/parser"}},
 	{"socketio/parser", nil},
 	{"engineio", []string{"internal/stream", "internal/wsframe", "internal/wheel"}},
 	{"internal/stream", nil},

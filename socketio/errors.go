@@ -22,7 +22,7 @@ var (
 	// ErrNoAck: the client asked for no acknowledgement.
 	ErrNoAck = errors.New("socketio: the client wants no acknowledgement")
 	// ErrNoArgument: the event or the acknowledgement has fewer arguments.
-	ErrNoArgument = errors.New("socketio: no such argument")
+	ErrNoArgument = adapter.ErrNoArgument
 	// ErrReserved: the event name belongs to the protocol (S-34).
 	ErrReserved = errors.New("reserved event name")
 )

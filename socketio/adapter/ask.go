@@ -2,43 +2,32 @@ package adapter
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 )
 
 // Ask is Broadcast that asks each member for an acknowledgement.
 func (m *Memory) Ask(ctx context.Context, p *Packet, sel Selection, answer func(Answer)) error {
-	a := audiences.Get().(*audience)
-	defer a.release()
-	m.gather(a, sel)
-	p.ID, p.HasID = m.host.NextID(), true
-	for _, mb := range a.members {
-		if err := mb.Prepare(p); err != nil {
-			return err
-		}
-	}
-	missing := make(map[string]Member, len(a.members))
 	in := newInbox[Answer]()
-	for _, mb := range a.members {
-		id := mb.ID()
-		missing[id] = mb
-		mb.Expect(p.ID, func(args Arguments, err error) { in.put(Answer{id, args, err}) })
+	q, err := m.Pose(p, sel, in.put)
+	if err != nil {
+		return err
 	}
-	m.queue(a, p)
-	for _, mb := range a.members {
-		mb.Flush()
+	missing := make(map[string]bool, len(q.members))
+	for _, mb := range q.members {
+		missing[mb.ID()] = true
 	}
-	total := len(missing)
 	for len(missing) > 0 {
 		answers, err := in.take(ctx)
 		if err != nil {
-			e := &IncompleteError{Answers: total - len(missing), Missing: len(missing), Cause: err}
-			for id, mb := range missing {
-				mb.Forget(p.ID)
-				e.Members = append(e.Members, id)
+			q.Forget()
+			return &IncompleteError{
+				Answers: len(q.members) - len(missing),
+				Members: slices.Sorted(maps.Keys(missing)),
+				Missing: len(missing),
+				Cause:   err,
 			}
-			slices.Sort(e.Members)
-			return e
 		}
 		for _, v := range answers {
 			delete(missing, v.ID)
@@ -46,6 +35,53 @@ func (m *Memory) Ask(ctx context.Context, p *Packet, sel Selection, answer func(
 		}
 	}
 	return nil
+}
+
+// Question is safe for concurrent use. It is what Pose has asked.
+type Question struct {
+	id      uint64
+	members []Member
+}
+
+// Members are the ids of those who were asked.
+func (q *Question) Members() []string {
+	ids := make([]string, len(q.members))
+	for i, mb := range q.members {
+		ids[i] = mb.ID()
+	}
+	return ids
+}
+
+// Forget takes the question back: nobody waits for the answers any more. One that is just being given may still come.
+func (q *Question) Forget() {
+	for _, mb := range q.members {
+		mb.Forget(q.id)
+	}
+}
+
+// Pose is the part of Ask that an adapter for a cluster needs of each process: it broadcasts p, which asks for an
+// acknowledgement, and returns. answer is called for each member once, by whoever brings the answer, perhaps before Pose
+// has returned; it does not block.
+func (m *Memory) Pose(p *Packet, sel Selection, answer func(Answer)) (*Question, error) {
+	a := audiences.Get().(*audience)
+	defer a.release()
+	m.gather(a, sel)
+	p.ID, p.HasID = m.host.NextID(), true
+	for _, mb := range a.members {
+		if err := mb.Prepare(p); err != nil {
+			return nil, err
+		}
+	}
+	q := &Question{p.ID, slices.Clone(a.members)}
+	for _, mb := range q.members {
+		id := mb.ID()
+		mb.Expect(q.id, func(args Arguments, err error) { answer(Answer{id, args, err}) })
+	}
+	m.queue(a, p)
+	for _, mb := range q.members {
+		mb.Flush()
+	}
+	return q, nil
 }
 
 // inbox brings answers from those who give them, which must not wait, to the goroutine that waits for them.

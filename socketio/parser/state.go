@@ -95,10 +95,23 @@ func (s *encodeState) writeAny(enc *jsontext.Encoder, v any) error {
 	if b, ok := v.(*[]byte); ok {
 		return s.writeBytes(enc, *b)
 	}
+	if r, ok := v.(*Raw); ok {
+		return s.writeRaw(enc, *r)
+	}
 	if t := reflect.TypeOf(v).Elem(); t.Kind() == reflect.Slice && isBytes(t, encoding) {
 		return s.writeBytes(enc, reflect.ValueOf(v).Elem().Bytes())
 	}
 	return errSkip
+}
+
+func (s *encodeState) writeRaw(enc *jsontext.Encoder, r Raw) error {
+	e := encoder{attachments: s.attachments}
+	var err error
+	if s.scratch, err = e.appendRawValue(s.scratch[:0], r); err != nil {
+		return err
+	}
+	s.attachments = e.attachments
+	return enc.WriteValue(s.scratch)
 }
 
 // decodeState is what one call of json/v2 needs to find attachments.
@@ -139,6 +152,10 @@ func (s *decodeState) readAny(dec *jsontext.Decoder, v any) (err error) {
 		return err
 	case *any:
 		*v, err = readAny(dec, s.attachments)
+		return err
+	case *Raw:
+		text, err := dec.ReadValue()
+		*v = Raw{append([]byte{}, text...), s.attachments}
 		return err
 	}
 	t := reflect.TypeOf(v).Elem()

@@ -142,6 +142,10 @@ func (w *walker) walk(t reflect.Type, path string) {
 		return
 	}
 	w.seen[t] = true
+	if t == rawType {
+		w.class = classAny
+		return
+	}
 	if isBytes(t, w.direction) {
 		if t == bytesType {
 			w.class = max(w.class, classBytes)

@@ -54,6 +54,8 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 		return e.appendBytes(dst, x), nil
 	case stdjson.RawMessage:
 		return e.appendRaw(dst, x, v)
+	case Raw:
+		return e.appendRawValue(dst, x)
 	case []any:
 		return e.appendArray(dst, x, depth)
 	case map[string]any:
