@@ -162,7 +162,7 @@ func TestOutboundBudget(t *testing.T) {
 		if reason := <-r.closed; reason != ReasonOutboundOverflow {
 			t.Errorf("reason %q", reason)
 		}
-		if f.server.Stats().OutboundOverflows != 1 {
+		if f.server.Stats().Closed[ReasonOutboundOverflow] != 1 {
 			t.Errorf("%+v", f.server.Stats())
 		}
 	})
@@ -381,7 +381,7 @@ func TestInboundBudgetWhileAwaiting(t *testing.T) {
 	if reason := <-r.closed; reason != ReasonInboundOverflow {
 		t.Errorf("reason %q", reason)
 	}
-	if f.server.Stats().InboundOverflows != 1 {
+	if f.server.Stats().Closed[ReasonInboundOverflow] != 1 {
 		t.Errorf("%+v", f.server.Stats())
 	}
 	c.conn.Close()
@@ -426,7 +426,7 @@ func TestAwaitRoom(t *testing.T) {
 		if d := time.Since(start); d < 40*time.Second || d > 70*time.Second {
 			t.Errorf("ended after %v", d)
 		}
-		if n := f.server.Stats().OutboundOverflows; n != 0 {
+		if n := f.server.Stats().Closed[ReasonOutboundOverflow]; n != 0 {
 			t.Errorf("%d outbound overflows", n)
 		}
 		c.conn.Close()

@@ -40,6 +40,7 @@ func (s *Session) startHeartbeat() {
 func (s *Session) pong() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.traffic.received(1)
 	if s.state != open || !s.awaitingPong {
 		return
 	}

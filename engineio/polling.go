@@ -334,6 +334,13 @@ func (s *Session) handleText(packet []byte, b *batch) (Reason, error) {
 func (s *Session) deliver(data []byte, binary bool) {
 	s.mu.Lock()
 	isOpen := s.state == open
+	if isOpen {
+		n := len(data)
+		if !binary {
+			n++ // its type
+		}
+		s.traffic.received(n)
+	}
 	s.mu.Unlock()
 	if isOpen {
 		s.handler.HandleMessage(data, binary)

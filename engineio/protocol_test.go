@@ -273,7 +273,7 @@ func TestHeartbeat(t *testing.T) {
 		if reason := <-r.closed; reason != ReasonPingTimeout {
 			t.Errorf("reason %q", reason)
 		}
-		if f.server.Stats().PingTimeouts != 2 || f.server.Sessions() != 0 {
+		if f.server.Stats().Closed[ReasonPingTimeout] != 2 || f.server.Sessions() != 0 {
 			t.Errorf("%+v", f.server.Stats())
 		}
 	})

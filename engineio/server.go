@@ -172,6 +172,7 @@ func (s *Server) openSession(session *Session) bool {
 	session.mu.Unlock()
 	session.handler = s.accept(session)
 	s.sessions.add(session)
+	s.stats.opened.Add(1)
 	if s.stopping() { // Shutdown may have missed it
 		session.end(ReasonForcedClose, nil)
 		return false

@@ -61,6 +61,8 @@ type Session struct {
 	poll      *poll         // the pending GET, when transport is Polling
 	polled    chan struct{} // closed when a poll comes; see closedByPeer
 	posting   bool          // a POST is in flight
+	upgraded  bool          // from polling to WebSocket
+	traffic   Traffic
 
 	// Writing, see write.go.
 	out      *outbox // what is queued; nil when that is nothing
@@ -169,13 +171,18 @@ func (s *Session) endUnpolled() {
 
 // end releases everything, from whatever state, once. It is the only way to closed.
 func (s *Session) end(reason Reason, err error) {
+	stats := &s.server.stats
+	stats.ledger.RLock() // not while mu is held: see Server.Stats
 	s.mu.Lock()
 	if s.state == closed {
 		s.mu.Unlock()
+		stats.ledger.RUnlock()
 		return
 	}
 	wasOpen := s.state == open
 	s.state = closed
+	stats.settle(s.traffic)
+	stats.ledger.RUnlock()
 	ws, upgrade, p, out := s.ws, s.dropUpgradeLocked(), s.poll, s.out
 	s.poll, s.out = nil, nil
 	if p != nil {
@@ -199,7 +206,7 @@ func (s *Session) end(reason Reason, err error) {
 		_ = upgrade.Close()
 	}
 	if wasOpen {
-		s.server.stats.count(reason)
+		stats.count(reason)
 		s.handler.HandleClose(reason, err)
 	}
 }

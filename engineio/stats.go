@@ -1,50 +1,139 @@
 package engineio
 
-import "sync/atomic"
+import (
+	"maps"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perch-go/perch/internal/wsframe"
+)
+
+// Traffic counts messages and the protocol's own packets in both directions. A packet's bytes are
+// those of an unmasked, uncompressed WebSocket frame with it, whatever it travelled in, so that the
+// two transports and the two directions compare.
+type Traffic struct {
+	PacketsIn, PacketsOut uint64
+	BytesIn, BytesOut     uint64
+}
+
+func (t *Traffic) add(o Traffic) {
+	t.PacketsIn += o.PacketsIn
+	t.PacketsOut += o.PacketsOut
+	t.BytesIn += o.BytesIn
+	t.BytesOut += o.BytesOut
+}
+
+// received counts a packet of that many bytes behind its type.
+func (t *Traffic) received(n int) {
+	t.PacketsIn++
+	t.BytesIn += uint64(wsframe.Size(n))
+}
+
+// SessionStats is what one session has done so far.
+type SessionStats struct {
+	Since     time.Time // when it opened
+	Transport Transport // what it is on now
+	Upgraded  bool      // it began on another one
+	Traffic
+	// QueuedPackets and QueuedBytes are what the peer has not taken yet; see Session.Buffered.
+	QueuedPackets, QueuedBytes int
+}
+
+// Stats returns the session's counters as they are now, also once it has ended.
+func (s *Session) Stats() SessionStats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return SessionStats{
+		Since:         s.handshake.Issued(),
+		Transport:     s.transport,
+		Upgraded:      s.upgraded,
+		Traffic:       s.traffic,
+		QueuedPackets: s.packets,
+		QueuedBytes:   s.bytes,
+	}
+}
 
 // Stats counts what happened since the server was made.
 type Stats struct {
-	Sessions          int    // open or closing now
-	Refused           uint64 // requests answered with an error
-	ParseErrors       uint64 // sessions ended for an invalid packet
-	TransportErrors   uint64 // sessions ended for a broken connection or protocol
-	PingTimeouts      uint64
-	InboundOverflows  uint64 // see Session.Await
-	OutboundOverflows uint64 // see Overflow
-	VolatileDropped   uint64 // volatile messages that could not leave at once
+	Sessions        int               // open or closing now
+	Opened          uint64            // sessions in all
+	Closed          map[Reason]uint64 // sessions that ended or are closing, by why; the caller's own
+	Refused         uint64            // requests answered with an error
+	Upgrades        uint64            // sessions that went from polling to WebSocket
+	UpgradesFailed  uint64            // attempts that were abandoned, by either side; the session went on
+	VolatileDropped uint64            // volatile messages that could not leave at once
+	Traffic
 }
 
 type counters struct {
-	refused, parseErrors, transportErrors, pingTimeouts  atomic.Uint64
-	inboundOverflows, outboundOverflows, volatileDropped atomic.Uint64
+	opened, refused, upgrades, upgradesFailed, volatileDropped atomic.Uint64
+
+	mu     sync.Mutex // a leaf: nothing is locked under it
+	closed map[Reason]uint64
+
+	// ended is what the sessions that have ended had done. A session's traffic moves here while
+	// ledger is held for reading, so that Stats, which holds it for writing, finds it in one place.
+	ledger sync.RWMutex
+	ended  struct{ packetsIn, packetsOut, bytesIn, bytesOut atomic.Uint64 }
 }
 
 func (c *counters) count(r Reason) {
-	switch r {
-	case ReasonParseError:
-		c.parseErrors.Add(1)
-	case ReasonTransportError:
-		c.transportErrors.Add(1)
-	case ReasonPingTimeout:
-		c.pingTimeouts.Add(1)
-	case ReasonInboundOverflow:
-		c.inboundOverflows.Add(1)
-	case ReasonOutboundOverflow:
-		c.outboundOverflows.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed == nil {
+		c.closed = make(map[Reason]uint64)
+	}
+	c.closed[r]++
+}
+
+// settle takes over the traffic of a session that has ended.
+func (c *counters) settle(t Traffic) {
+	c.ended.packetsIn.Add(t.PacketsIn)
+	c.ended.packetsOut.Add(t.PacketsOut)
+	c.ended.bytesIn.Add(t.BytesIn)
+	c.ended.bytesOut.Add(t.BytesOut)
+}
+
+// sentLocked counts what has left.
+func (s *Session) sentLocked(bytes, packets int) {
+	t := Traffic{PacketsOut: uint64(packets), BytesOut: uint64(bytes)}
+	s.traffic.add(t)
+	if s.state == closed {
+		s.server.stats.settle(t) // the rest is there already
 	}
 }
 
-// Stats returns the counters as they are now.
+// Stats returns the counters as they are now. It asks every session for its traffic, so it is meant
+// for every few seconds, not for every request.
 func (s *Server) Stats() Stats {
 	c := &s.stats
-	return Stats{
-		Sessions:          s.Sessions(),
-		Refused:           c.refused.Load(),
-		ParseErrors:       c.parseErrors.Load(),
-		TransportErrors:   c.transportErrors.Load(),
-		PingTimeouts:      c.pingTimeouts.Load(),
-		InboundOverflows:  c.inboundOverflows.Load(),
-		OutboundOverflows: c.outboundOverflows.Load(),
-		VolatileDropped:   c.volatileDropped.Load(),
+	stats := Stats{
+		Sessions:        s.Sessions(),
+		Opened:          c.opened.Load(),
+		Refused:         c.refused.Load(),
+		Upgrades:        c.upgrades.Load(),
+		UpgradesFailed:  c.upgradesFailed.Load(),
+		VolatileDropped: c.volatileDropped.Load(),
 	}
+	c.mu.Lock()
+	stats.Closed = maps.Clone(c.closed)
+	c.mu.Unlock()
+
+	c.ledger.Lock()
+	defer c.ledger.Unlock()
+	stats.Traffic = Traffic{
+		PacketsIn:  c.ended.packetsIn.Load(),
+		PacketsOut: c.ended.packetsOut.Load(),
+		BytesIn:    c.ended.bytesIn.Load(),
+		BytesOut:   c.ended.bytesOut.Load(),
+	}
+	for session := range s.sessions.all() {
+		session.mu.Lock()
+		if session.state != closed {
+			stats.Traffic.add(session.traffic)
+		}
+		session.mu.Unlock()
+	}
+	return stats
 }

@@ -220,6 +220,7 @@ func (ws *webSocket) abandon() {
 	}
 	if s.upgrade == ws {
 		s.upgrade = nil
+		s.server.stats.upgradesFailed.Add(1)
 	}
 	s.mu.Unlock()
 	s.server.wheel.Stop(&ws.expiry)
@@ -411,6 +412,8 @@ func (ws *webSocket) probe(packet []byte) bool {
 		}
 		p := s.poll
 		s.transport, s.ws, s.upgrade, s.poll = WebSocket, ws, nil, nil
+		s.upgraded = true
+		s.server.stats.upgrades.Add(1)
 		ws.probing = false
 		if p != nil {
 			p.moved = true // the client was not to poll any more, and is told so

@@ -62,7 +62,9 @@ func (s *Session) SendText(payload []byte) error {
 	return nil
 }
 
-// Buffered reports what is queued for the peer and not yet taken by the kernel.
+// Buffered reports what is queued for the peer and not yet taken by the kernel; once the session has
+// ended, in HandleClose for instance, what never left (S-84). There are no flush and drain events:
+// who wants to send at the peer's pace uses SendWait or AwaitRoom.
 func (s *Session) Buffered() (bytes, packets int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -338,6 +340,7 @@ func (s *Session) takeLocked() *outbox {
 // wroteLocked gives back what box had of the budget, and box itself.
 func (s *Session) wroteLocked(box *outbox) {
 	s.chargeLocked(-box.size, -box.count)
+	s.sentLocked(box.size, box.count)
 	s.stuck = false
 	box.release()
 	if s.room != nil {
