@@ -53,7 +53,12 @@ var listening = regexp.MustCompile(`^listening on (?:http://)?(\S+)$`)
 // test fails if it does not, ends by itself, or had a data race.
 func start(t *testing.T, pkg string, args ...string) (url string) {
 	t.Helper()
-	cmd := exec.Command(build(t, pkg), args...)
+	return run(t, exec.Command(build(t, pkg), args...))
+}
+
+// run is start for a program of another make.
+func run(t *testing.T, cmd *exec.Cmd) (url string) {
+	t.Helper()
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()

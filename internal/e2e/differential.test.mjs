@@ -1,0 +1,14 @@
+// The same script against npm's socket.io and against ours, what clients saw compared line by line. A script whose
+// records differ on purpose says so and shows both; any other difference fails, and so does a declared one that is gone.
+// Each table is one area; the rows of the specification stand in the names.
+import { after, describe } from "node:test";
+import { endAll } from "./wire.mjs";
+import { compareAll } from "./differential/compare.mjs";
+import { acks } from "./differential/ack.mjs";
+import { connects } from "./differential/connect.mjs";
+import { emits } from "./differential/emit.mjs";
+import { rooms } from "./differential/room.mjs";
+
+after(endAll);
+
+for (const [area, table] of Object.entries({ connects, emits, acks, rooms })) describe(area, () => compareAll(table));

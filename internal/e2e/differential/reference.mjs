@@ -1,0 +1,105 @@
+// The reference: npm's socket.io with the vocabulary of vocabulary.mjs. The harness asks it for a server of one of
+// the configurations below, which gets a port of its own. What each means for ours is in twin_test.go, under the same
+// names.
+import http from "node:http";
+import { Server } from "socket.io";
+import msgpack from "socket.io-msgpack-parser";
+import { Journal, speak } from "./vocabulary.mjs";
+
+const quick = { pingInterval: 300, pingTimeout: 200, upgradeTimeout: 300 };
+
+const configurations = {
+  plain: {},
+  quick,
+  impatient: { ...quick, connectTimeout: 250 },
+  small: { maxHttpBufferSize: 1000 },
+  polling: { transports: ["polling"] },
+  websocket: { transports: ["websocket"] },
+  still: { allowUpgrades: false },
+  elsewhere: { path: "/else/where" },
+  slashless: { addTrailingSlash: false },
+  unserved: { serveClient: false },
+  shared: {
+    cors: {
+      origin: ["http://good.example", "http://fine.example"], methods: ["GET", "POST"], credentials: true,
+      allowedHeaders: ["X-Token", "X-Other"], exposedHeaders: ["X-Seen"], maxAge: 600,
+    },
+  },
+  open: { cors: { origin: "*" } },
+  cookie: { cookie: true },
+  biscuit: { cookie: { name: "biscuit", path: "/custom", httpOnly: false, sameSite: "strict", secure: true, maxAge: 60, domain: "good.example" } },
+  doorman: { allowRequest: (req, done) => (req.url.includes("door=shut") ? done("the door is shut", false) : done(null, true)) },
+  deflating: { perMessageDeflate: { threshold: 0 } },
+  uncompressed: { httpCompression: false },
+  recovering: { connectionStateRecovery: {} },
+  careful: { connectionStateRecovery: { skipMiddlewares: false } },
+  forgetful: { connectionStateRecovery: { maxDisconnectionDuration: 100 } },
+  brisk: { ...quick, connectionStateRecovery: {} },
+  old: { allowEIO3: true },
+  oldquick: { ...quick, allowEIO3: true },
+  msgpack: { parser: msgpack },
+  cleaning: { cleanupEmptyChildNamespaces: true },
+  middle: {},
+  headed: {},
+  named: {},
+};
+
+const servers = new Map();
+
+async function serve(name) {
+  if (!configurations[name]) throw new Error(`no configuration ${name}`);
+  const journal = new Journal();
+  const web = http.createServer((req, res) => {
+    res.statusCode = 404;
+    res.end();
+  });
+  const io = new Server(web, configurations[name]);
+  if (name === "middle") {
+    io.engine.use((req, res, next) => {
+      res.setHeader("X-Middle", "was here");
+      if (req.url.includes("middle=stop")) next(new Error("stopped"));
+      else if (req.url.includes("middle=answer")) res.writeHead(418, { "content-type": "text/plain" }).end("short and stout");
+      else next();
+    });
+  }
+  if (name === "headed") {
+    io.engine.on("initial_headers", (headers) => (headers["X-First"] = "first"));
+    io.engine.on("headers", (headers) => (headers["X-Every"] = "every"));
+  }
+  if (name === "named") {
+    let n = 0;
+    io.engine.generateId = (req) => {
+      if (req.url.includes("id=fail")) throw new Error("no id");
+      return `session-number-${String(++n).padStart(5, "0")}`;
+    };
+  }
+  speak(io, journal);
+  await new Promise((resolve) => web.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${web.address().port}`;
+  servers.set(url, { io, journal });
+  return url;
+}
+
+/** What a script asks of the harness rather than of a server. */
+const requests = {
+  "/server": (query) => serve(query.get("configuration")),
+  "/journal": (query) => JSON.stringify(servers.get(query.get("server")).journal.of(query.get("key"))),
+  "/shutdown": async (query) => {
+    await servers.get(query.get("server")).io.close();
+    return "";
+  },
+};
+
+const control = http.createServer(async (req, res) => {
+  const { pathname, searchParams } = new URL(req.url, "http://localhost");
+  try {
+    res.end(await requests[pathname](searchParams));
+  } catch (err) {
+    res.statusCode = 500;
+    res.end(err.message);
+  }
+});
+control.listen(0, "127.0.0.1", () => console.log(`listening on http://127.0.0.1:${control.address().port}`));
+
+// The harness asks it to end as it asks any program.
+process.on("SIGTERM", () => process.exit(0));

@@ -1,0 +1,154 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os/exec"
+	"strconv"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/socketio"
+)
+
+// TestDifferential plays scripts against npm's socket.io and against ours: what clients see has to be the same, down to
+// the order, except where a script declares the difference.
+func TestDifferential(t *testing.T) {
+	suite(t, "differential.test.mjs", map[string]string{
+		"PERCH_REFERENCE_URL": run(t, exec.Command("node", "differential/reference.mjs")),
+		"PERCH_OURS_URL":      startTwins(t),
+	})
+}
+
+// twins are the servers that scripts have asked for.
+type twins struct {
+	t       *testing.T
+	mu      sync.Mutex
+	servers map[string]*twin // by URL
+}
+
+// startTwins serves what differential/reference.mjs serves: servers on request.
+func startTwins(t *testing.T) (control string) {
+	t.Helper()
+	all := &twins{t: t, servers: map[string]*twin{}}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /server", all.serve)
+	mux.HandleFunc("GET /journal", func(w http.ResponseWriter, r *http.Request) {
+		_ = json.NewEncoder(w).Encode(all.of(r).journal.of(r.FormValue("key")))
+	})
+	mux.HandleFunc("GET /shutdown", func(w http.ResponseWriter, r *http.Request) {
+		if err := all.of(r).server.Shutdown(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusInternalServerError)
+		}
+	})
+	web := httptest.NewServer(mux)
+	t.Cleanup(web.Close)
+	return web.URL
+}
+
+func (a *twins) of(r *http.Request) *twin {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.servers[r.FormValue("server")]
+}
+
+// serve starts a server of one configuration, which ends with the test.
+func (a *twins) serve(w http.ResponseWriter, r *http.Request) {
+	c, err := configure(r.FormValue("configuration"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusNotImplemented)
+		return
+	}
+	srv, err := socketio.New(c.Options)
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	twin := &twin{server: srv, journal: &journal{entries: map[string][][]any{}}}
+	for _, name := range []string{"/", "/one", "/two", "/guarded", "/chain"} {
+		twin.speak(srv.Of(name))
+	}
+	twin.guard(srv.Of("/guarded"))
+	twin.chain(srv.Of("/chain"))
+	mux := http.NewServeMux()
+	mux.Handle(c.path, srv)
+	mux.Handle(c.path+"/", srv)
+	web := httptest.NewServer(mux)
+	a.t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			a.t.Errorf("%s: shutdown: %v", r.FormValue("configuration"), err)
+		}
+		web.Close()
+	})
+	a.mu.Lock()
+	a.servers[web.URL] = twin
+	a.mu.Unlock()
+	fmt.Fprint(w, web.URL)
+}
+
+// configuration is a server as a script asks for it.
+type configuration struct {
+	socketio.Options
+	path string
+}
+
+// configure names the configurations of differential/reference.mjs.
+func configure(name string) (c configuration, err error) {
+	c.path = "/socket.io"
+	engine := &c.Engine
+	quick := func() {
+		engine.PingInterval, engine.PingTimeout = 300*time.Millisecond, 200*time.Millisecond
+		engine.UpgradeTimeout = 300 * time.Millisecond
+	}
+	switch name {
+	case "plain", "slashless":
+	case "quick":
+		quick()
+	case "impatient":
+		quick()
+		c.ConnectTimeout = 250 * time.Millisecond
+	case "small":
+		engine.MaxPayload = 1000
+	case "polling":
+		engine.Transports = []engineio.Transport{engineio.Polling}
+	case "websocket":
+		engine.Transports = []engineio.Transport{engineio.WebSocket}
+	case "still":
+		engine.NoUpgrades = true
+	case "elsewhere":
+		c.path = "/else/where"
+	case "unserved":
+		c.NoClient = true
+	case "shared":
+		engine.CORS = &engineio.CORS{
+			Origins: []string{"http://good.example", "http://fine.example"}, Methods: []string{"GET", "POST"}, Credentials: true,
+			AllowedHeaders: []string{"X-Token", "X-Other"}, ExposedHeaders: []string{"X-Seen"}, MaxAge: 600 * time.Second,
+		}
+	case "open":
+		engine.CORS = &engineio.CORS{Origins: []string{"*"}}
+	default:
+		err = fmt.Errorf("no configuration %q", name)
+	}
+	return c, err
+}
+
+// greetings is how many events a client wants when it connects.
+func greetings(s *socketio.Socket) int {
+	n, _ := strconv.Atoi(s.Handshake().Query().Get("greet"))
+	return n
+}
+
+// tick is what a burst carries: now and then bytes.
+func tick(i int) any {
+	if i%3 == 0 {
+		return []byte{byte(i), byte(i >> 8)}
+	}
+	return "text " + strconv.Itoa(i)
+}
