@@ -27,9 +27,10 @@ var house = []room{
 	{"socketio", []string{"socketio/adapter", "socketio/parser", "engineio", "internal/wheel"}},
 	{"socketio/adapter", []string{"socketio/parser"}},
 	{"socketio/parser", nil},
-	{"engineio", []string{"internal/stream", "internal/wsframe", "internal/wheel"}},
+	{"engineio", []string{"internal/stream", "internal/wsframe", "internal/wheel", "internal/coding"}},
 	{"internal/stream", nil},
 	{"internal/wsframe", nil},
+	{"internal/coding", nil},
 	{"internal/wheel", nil},
 	{"internal/runtests", nil},
 }

@@ -23,6 +23,10 @@ const (
 // its attachments. It is framed once and shared by any number of sessions: build it with the Append
 // methods, and change it no more after its first Session.Append. The zero value is empty.
 type Message struct {
+	// NoCompress asks not to spend time on compressing the message, because it is compressed already
+	// or random (S-68). Only an answer to a poll whose messages all ask for it is left as it is.
+	NoCompress bool
+
 	// frames is a sequence of unmasked WebSocket frames, which is what nearly every session
 	// writes as it is. Polling takes it apart again.
 	frames  []byte

@@ -92,6 +92,12 @@ type Options struct {
 	// OnConnectionError hears of every request refused (S-79), on the request's goroutine, before it is
 	// answered. Nil, the default, leaves it to the log at debug level.
 	OnConnectionError func(*ConnectionError)
+	// NoHTTPCompression sends the answers to polls as they are (S-19, httpCompression). False, the
+	// default, compresses those of at least HTTPCompressionThreshold bytes with gzip or deflate, if the
+	// client accepts it and any of the messages may be compressed (Message.NoCompress).
+	NoHTTPCompression bool
+	// HTTPCompressionThreshold is the size from which it is done, in bytes. Zero means 1,024.
+	HTTPCompressionThreshold int
 	// TrustedProxies are the networks whose Forwarded and X-Forwarded-For headers are believed
 	// when the client's address is asked for. Empty, the default, believes nobody.
 	TrustedProxies []netip.Prefix
@@ -133,6 +139,7 @@ func (o Options) withDefaults() (Options, error) {
 	number("OutboundPackets", &o.OutboundPackets, DefaultOutboundPackets)
 	number("InboundBytes", &o.InboundBytes, 1<<20)
 	number("InboundEvents", &o.InboundEvents, 1024)
+	number("HTTPCompressionThreshold", &o.HTTPCompressionThreshold, 1024)
 	if o.MaxPayload < 0 {
 		errs = append(errs, fmt.Errorf("engineio: MaxPayload is %d; it must not be negative", o.MaxPayload))
 	}

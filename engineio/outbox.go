@@ -23,6 +23,8 @@ type outbox struct {
 	size  int // bytes in all
 	count int // packets in all
 	sent  int // bytes already written of what the writer holds
+	// compress is whether one of the packets at least may be compressed in an answer to a poll (S-68).
+	compress bool
 
 	pieces [4][]byte // what vector starts from
 }
@@ -45,7 +47,7 @@ func (o *outbox) release() {
 	clear(o.parts)
 	clear(o.pieces[:])
 	o.buf, o.parts = o.buf[:0], o.parts[:0]
-	o.size, o.count, o.sent = 0, 0, 0
+	o.size, o.count, o.sent, o.compress = 0, 0, 0, false
 	outboxes.Put(o)
 }
 
@@ -62,6 +64,12 @@ func (o *outbox) add(frames []byte, packets int, volatile bool) {
 	o.copied(from, packets, volatile)
 }
 
+// addMessage queues a message.
+func (o *outbox) addMessage(m *Message, volatile bool) {
+	o.compress = o.compress || !m.NoCompress
+	o.add(m.frames, m.packets, volatile)
+}
+
 // addRaw queues bytes that are no frames: the answer to the WebSocket handshake. Nothing may have to
 // take them apart, and they are not in the budget.
 func (o *outbox) addRaw(b []byte) {
@@ -76,6 +84,7 @@ func (o *outbox) addText(packetType byte, payload []byte) {
 	o.buf = appendText(o.buf, packetType, payload)
 	o.size += len(o.buf) - from
 	o.count++
+	o.compress = true
 	o.copied(from, 1, false)
 }
 

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/perch-go/perch/internal/coding"
 )
 
 const (
@@ -118,6 +120,7 @@ func (s *Session) writePoll(w http.ResponseWriter, r *http.Request, control *htt
 	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	h := w.Header()
 	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	body = s.server.compress(h, r, p, body)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	if param(r.URL.RawQuery, "sid") == "" {
@@ -143,6 +146,20 @@ func (s *Session) writePoll(w http.ResponseWriter, r *http.Request, control *htt
 	case p.last:
 		s.end(ReasonTransportClose, nil)
 	}
+}
+
+// compress encodes the body of a poll's answer if that is wanted and worth it (S-19).
+func (s *Server) compress(h http.Header, r *http.Request, p *poll, body []byte) []byte {
+	if s.opts.NoHTTPCompression || len(body) < s.opts.HTTPCompressionThreshold ||
+		p.box == nil || !p.box.compress || h.Get("Content-Encoding") != "" {
+		return body
+	}
+	c := coding.Negotiate(r.Header["Accept-Encoding"])
+	if c == coding.Identity {
+		return body
+	}
+	h.Set("Content-Encoding", string(c))
+	return c.Append(make([]byte, 0, len(body)/2), body)
 }
 
 func pollBody(p *poll) []byte {

@@ -25,7 +25,7 @@ func (s *Session) Append(m *Message, volatile bool) error {
 	if err := s.reserve(len(m.frames), m.packets); err != nil {
 		return err
 	}
-	s.queue().add(m.frames, m.packets, volatile)
+	s.queue().addMessage(m, volatile)
 	return nil
 }
 
@@ -86,7 +86,7 @@ func (s *Session) SendWait(ctx context.Context, m *Message) error {
 			return ErrOutboundFull
 		case s.fits(len(m.frames), m.packets):
 			s.chargeLocked(len(m.frames), m.packets)
-			s.queue().add(m.frames, m.packets, false)
+			s.queue().addMessage(m, false)
 			s.offerUnlock()
 			return nil
 		}
