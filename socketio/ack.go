@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/perch-go/perch/internal/wheel"
 	"github.com/perch-go/perch/socketio/adapter"
@@ -9,19 +10,22 @@ import (
 
 // Reply is immutable and safe for concurrent use. It is what a client acknowledged with.
 type Reply struct {
-	event *Event // taken from the pool for good
+	args adapter.Arguments // an Event that was taken from the pool for good, or what came from another process
 }
 
 // NumArgs is the number of arguments.
-func (r *Reply) NumArgs() int { return r.event.packet.NumArgs() }
+func (r *Reply) NumArgs() int { return r.args.NumArgs() }
 
 // Raw is the JSON of argument i, with placeholders for its attachments, and nil if there is no such argument. It
 // must not be changed.
-func (r *Reply) Raw(i int) []byte { return rawArg(&r.event.packet, i) }
+func (r *Reply) Raw(i int) []byte { return r.args.Raw(i) }
 
 // Decode decodes argument i into what v points to, as Event.Decode does.
 func (r *Reply) Decode(i int, v any) error {
-	return decodeArg(&r.event.packet, r.event.attachments, i, v)
+	if i < 0 || i >= r.args.NumArgs() {
+		return fmt.Errorf("%w: %d of %d", ErrNoArgument, i, r.args.NumArgs())
+	}
+	return r.args.Decode(i, v)
 }
 
 // pendingAck is an acknowledgement that somebody waits for. Whoever takes it out of Socket.more.acks settles it.

@@ -223,6 +223,13 @@ func (c *conn) find(namespace []byte) *Socket {
 	return nil
 }
 
+// socket returns the connection's socket in a namespace.
+func (c *conn) socket(ns *Namespace) *Socket {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.find([]byte(ns.name))
+}
+
 func (c *conn) unlink(s *Socket) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -83,6 +83,9 @@ type encodeError struct {
 	err  error
 }
 
+// errOtherType: what is stored under a key is of another type than the key.
+var errOtherType = errors.New("socketio: stored value is of another type")
+
 var errEncode = errors.New("socketio: cannot be encoded")
 
 func (e encodeError) Error() string { return "socketio: " + e.what + ": " + e.err.Error() }

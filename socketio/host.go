@@ -9,7 +9,9 @@ func (h *host) Name() string { return h.name }
 
 func (h *host) NextID() uint64 { return h.ids.Add(1) - 1 }
 
-func (h *host) ServerSideEvent(adapter.ServerEvent) {}
+func (h *host) ServerSideEvent(e adapter.ServerEvent) {
+	h.inbox.push(&ServerEvent{name: e.Event, args: Reply{e.Arguments}, send: e.Answer})
+}
 
 func (h *host) Recovery() (adapter.RecoveryOptions, bool) { return adapter.RecoveryOptions{}, false }
 

@@ -16,6 +16,7 @@ type Namespace struct {
 	name    string
 	adapter adapter.Adapter
 	ids     atomic.Uint64 // of acknowledgements (S-32)
+	inbox   serverLane
 
 	mu       sync.Mutex // serialises changes of registry
 	registry atomic.Pointer[registry]
@@ -29,6 +30,7 @@ type registry struct {
 	hooks       []Hooks
 	unknown     []*Handler
 	onError     []*func(ctx context.Context, e *Event, err error)
+	serverSide  []*serverRoute
 }
 
 // Middleware decides whether a socket may connect, before it is a member of the namespace (S-65). An error refuses it; a
@@ -48,6 +50,7 @@ type Hooks struct {
 
 func newNamespace(s *Server, name string) *Namespace {
 	n := &Namespace{server: s, name: name}
+	n.inbox.ns = n
 	n.registry.Store(new(registry))
 	n.adapter = s.opts.Adapter((*host)(n))
 	return n
@@ -140,23 +143,3 @@ func (n *Namespace) Sockets() iter.Seq[*Socket] {
 
 // Len is the number of those sockets.
 func (n *Namespace) Len() int { return n.adapter.Len() }
-
-// To is a broadcast to the members of rooms.
-func (n *Namespace) To(rooms ...string) *Broadcast { return (&Broadcast{ns: n}).To(rooms...) }
-
-// In is To.
-func (n *Namespace) In(rooms ...string) *Broadcast { return n.To(rooms...) }
-
-// Except is a broadcast to everyone but the members of rooms.
-func (n *Namespace) Except(rooms ...string) *Broadcast { return (&Broadcast{ns: n}).Except(rooms...) }
-
-// Volatile is a broadcast that is dropped for sockets which cannot be written to right now.
-func (n *Namespace) Volatile() *Broadcast { return (&Broadcast{ns: n}).Volatile() }
-
-// Local is a broadcast to the sockets of this process.
-func (n *Namespace) Local() *Broadcast { return (&Broadcast{ns: n}).Local() }
-
-// Emit sends an event to every socket of the namespace.
-func (n *Namespace) Emit(event string, args ...any) error {
-	return (&Broadcast{ns: n}).Emit(event, args...)
-}

@@ -37,19 +37,31 @@ func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
 // Volatile is for one call of Emit: the event is dropped if the client cannot be written to right now (S-67).
 func (s *Socket) Volatile() Emitter { return Emitter{socket: s, volatile: true} }
 
+// Compress is for one call: it says whether the event may be compressed, which it may unless this says no (S-68).
+func (s *Socket) Compress(compress bool) Emitter {
+	return Emitter{socket: s, noCompress: !compress}
+}
+
 // Timeout is for one call of EmitWithAck: it returns ErrTimeout if the client does not answer within d (S-70).
 func (s *Socket) Timeout(d time.Duration) Emitter { return Emitter{socket: s, timeout: d} }
 
 // Emitter is a value: a socket and the flags of one call.
 type Emitter struct {
-	socket   *Socket
-	volatile bool
-	timeout  time.Duration
+	socket     *Socket
+	volatile   bool
+	noCompress bool
+	timeout    time.Duration
 }
 
 // Volatile adds that flag.
 func (e Emitter) Volatile() Emitter {
 	e.volatile = true
+	return e
+}
+
+// Compress adds that flag.
+func (e Emitter) Compress(compress bool) Emitter {
+	e.noCompress = !compress
 	return e
 }
 

@@ -319,8 +319,11 @@ func (s *Socket) call(ctx context.Context, h Handler, e *Event) {
 }
 
 func (s *Socket) logPanic(v any, attrs ...any) {
-	attrs = append(attrs, "namespace", s.ns.name, "socket", s.id, "panic", v, "stack", string(debug.Stack()))
-	s.conn.server.opts.Logger.Error("socketio: panic in a handler", attrs...)
+	s.conn.server.logPanic(v, append(attrs, "namespace", s.ns.name, "socket", s.id)...)
+}
+
+func (s *Server) logPanic(v any, attrs ...any) {
+	s.opts.Logger.Error("socketio: panic in a handler", append(attrs, "panic", v, "stack", string(debug.Stack()))...)
 }
 
 // checkLate tells of events that had to wait long for the handler of another one, once in a turn.

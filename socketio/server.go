@@ -36,6 +36,11 @@ type Server struct {
 	namespaces map[string]*Namespace
 	conns      *conn // linked by conn.next
 
+	main        *Namespace // "/"
+	onNamespace []*func(*Namespace)
+
+	ctx      context.Context // of what happens on no socket's behalf; ends with the server
+	cancel   context.CancelFunc
 	closing  atomic.Bool
 	stopping chan struct{} // closed by Shutdown: no handler waits for a slow client any more
 	// live counts the sockets whose lane has not ended, and the server itself until Shutdown, so that it is 0
@@ -67,7 +72,8 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Of("/")
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.main = s.Of("/")
 	return s, nil
 }
 
@@ -92,14 +98,36 @@ func (s *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
 	}
+	ns, hooks := s.of(name)
+	for _, fn := range hooks {
+		(*fn)(ns)
+	}
+	return ns
+}
+
+// of also returns who is to be told that the namespace is a new one.
+func (s *Server) of(name string) (ns *Namespace, hooks []*func(*Namespace)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ns := s.namespaces[name]
+	ns = s.namespaces[name]
 	if ns == nil {
 		ns = newNamespace(s, name)
 		s.namespaces[name] = ns
+		hooks = s.onNamespace
 	}
-	return ns
+	return ns, hooks
+}
+
+// OnNamespace registers a function to be told of each namespace that is made from now on (S-29), on the goroutine that asks for
+// it first. It returns what removes it again.
+func (s *Server) OnNamespace(fn func(*Namespace)) (off func()) {
+	change := func(list func(old []*func(*Namespace), v *func(*Namespace)) []*func(*Namespace)) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.onNamespace = list(s.onNamespace, &fn)
+	}
+	change(with)
+	return func() { change(without) }
 }
 
 // namespace finds what a packet names; nil stands for "/".
@@ -181,6 +209,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.mu.RLock()
 		namespaces := slices.Collect(maps.Values(s.namespaces))
 		s.mu.RUnlock()
+		s.cancel()
 		for _, ns := range namespaces {
 			errs = append(errs, ns.adapter.Close())
 		}

@@ -37,6 +37,9 @@ type encoding struct {
 	err    error
 }
 
+// Encoded reports whether an encoding has been asked for.
+func (p *Packet) Encoded() bool { return p.first.Load() != nil }
+
 // Encoding returns what encode makes of the packet for the given format. It is made once, when it is
 // first asked for, and shared by everybody who asks again; an error is kept likewise.
 func (p *Packet) Encoding(format string, encode func(*Packet) (any, error)) (any, error) {
