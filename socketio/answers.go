@@ -94,7 +94,7 @@ func (b *Broadcast) ask(ctx context.Context, event string, args []any, answer fu
 		answer(Answer{SocketID: a.ID, Reply: replyOf(a.Arguments, a.Err), Err: a.Err})
 	})
 	if err == nil && !answered {
-		err = check(p)
+		err = b.ns.check(p)
 	}
 	return err
 }

@@ -74,7 +74,7 @@ func (b *Broadcast) Emit(event string, args ...any) error {
 	if err := b.ns.adapter.Broadcast(p, b.sel); err != nil {
 		return err
 	}
-	return check(p)
+	return b.ns.check(p)
 }
 
 func (b *Broadcast) packet(event string, args []any) *adapter.Packet {
@@ -88,11 +88,11 @@ func (b *Broadcast) packet(event string, args []any) *adapter.Packet {
 }
 
 // check reports that a packet cannot be encoded, also if there was nobody to encode it for.
-func check(p *adapter.Packet) error {
+func (n *Namespace) check(p *adapter.Packet) error {
 	if p.Encoded() {
 		return nil
 	}
-	_, err := p.Encoding(formatText, encodeText)
+	_, err := n.server.encoding(p)
 	return err
 }
 

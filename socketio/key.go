@@ -49,18 +49,14 @@ func (k Key[T]) Lookup(h Holder) (v T, ok bool) {
 // recast decodes what another process has stored, and of which only what JSON makes of it has arrived, into what out points to.
 func recast(stored, out any) error {
 	switch stored := stored.(type) {
-	case json.RawMessage:
-		return parser.Decode(stored, nil, out)
-	case map[string]any, []any, string, float64, bool, []byte, nil:
-		text, attachments, err := parser.AppendAck(nil, "/", 0, []any{stored})
+	case parser.Raw:
+		return stored.Decode(out)
+	case json.RawMessage, map[string]any, []any, string, float64, bool, []byte, nil:
+		r, err := parser.NewRaw(stored)
 		if err != nil {
 			return err
 		}
-		var p parser.Packet
-		if err := parser.Parse(text, &p, parser.Limits{MaxAttachments: max(1, len(attachments))}); err != nil {
-			return err
-		}
-		return parser.Decode(p.Arg(0), attachments, out)
+		return r.Decode(out)
 	}
 	return errOtherType
 }

@@ -28,12 +28,15 @@ func (r *RemoteSocket) Handshake() *adapter.Handshake { return &r.info.Handshake
 // Rooms are the rooms that it was in, its own one first.
 func (r *RemoteSocket) Rooms() []string { return slices.Clone(r.info.Rooms) }
 
-// Load returns what was stored under key. Of a socket of another process that is what JSON made of it: a [Key] finds the
-// original type again.
+// Load returns what was stored under key. Of a socket of another process that is a parser.Raw: what JSON made of it. Decode and
+// a [Key] find the original type again.
 func (r *RemoteSocket) Load(key string) (any, bool) {
 	v, ok := r.info.Data[key]
 	return v, ok
 }
+
+// Decode decodes what was stored under key into what v points to, and reports whether there is something.
+func (r *RemoteSocket) Decode(key string, v any) (bool, error) { return r.info.Decode(key, v) }
 
 // Local is the socket itself if it is one of this process.
 func (r *RemoteSocket) Local() (*Socket, bool) { return r.ns.Socket(r.info.ID) }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"github.com/perch-go/perch/socketio/parser"
 )
 
 type account struct {
@@ -34,6 +36,13 @@ func TestFetchSockets(t *testing.T) {
 	if local, ok := r.Local(); !ok || local != sockets[0] || r.Namespace() != h.Of("/") {
 		t.Error("another socket, or another namespace")
 	}
+	var got account
+	if ok, err := r.Decode("account", &got); !ok || err != nil || got.Name != "Ada" {
+		t.Errorf("%+v, %v, %v", got, ok, err)
+	}
+	if ok, err := r.Decode("nothing", &got); ok || err != nil {
+		t.Errorf("%v, %v", ok, err)
+	}
 	hs := r.Handshake()
 	if r.ID() != sockets[0].ID() || !slices.Equal(r.Rooms(), []string{r.ID(), "r"}) || key.Value(r).Age != 36 ||
 		hs.Header.Get("X-Test") != "yes" || hs.Query.Get("EIO") != "4" || hs.Address == "" || hs.Issued.IsZero() || hs.Secure {
@@ -50,19 +59,19 @@ func TestFetchSockets(t *testing.T) {
 	if got := sockets[0].Rooms(); !slices.Equal(got, []string{r.ID(), "s"}) {
 		t.Errorf("rooms %q", got)
 	}
-	got := request(t.Context(), r.Timeout(patience), "q")
+	asked := request(t.Context(), r.Timeout(patience), "q")
 	clients[0].answer(`["q"]`, `["one",2]`)
-	if a := within(t, got); a.err != nil || string(a.reply.Raw(0)) != `"one"` || a.reply.NumArgs() != 2 {
+	if a := within(t, asked); a.err != nil || string(a.reply.Raw(0)) != `"one"` || a.reply.NumArgs() != 2 {
 		t.Errorf("%+v", a)
 	}
 	if _, err := r.Timeout(time.Millisecond).EmitWithAck(t.Context(), "q"); !errors.Is(err, ErrTimeout) {
 		t.Errorf("no answer: %v", err)
 	}
 	clients[0].next()
-	got = request(t.Context(), r, "q")
+	asked = request(t.Context(), r, "q")
 	clients[0].expect(`22["q"]`)
 	clients[0].close()
-	if a := within(t, got); !errors.Is(a.err, ErrDisconnected) {
+	if a := within(t, asked); !errors.Is(a.err, ErrDisconnected) {
 		t.Errorf("left meanwhile: %v", a.err)
 	}
 	within(t, sockets[0].Done())
@@ -92,7 +101,11 @@ func TestFetchSockets(t *testing.T) {
 func TestKey(t *testing.T) {
 	t.Parallel()
 	want := account{Name: "Ada", Age: 36, Key: []byte("secret")}
-	key := NewKey[account](" account")
+	key := NewKey[account]("account")
+	raw, err := parser.NewRaw(want)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, tt := range map[string]struct {
 		stored any
 		want   bool
@@ -100,6 +113,7 @@ func TestKey(t *testing.T) {
 		"the type itself":     {want, true},
 		"decoded by anybody":  {map[string]any{"name": "Ada", "age": 36.0, "key": []byte("secret")}, true},
 		"raw JSON":            {json.RawMessage(`{"name":"Ada","age":36,"key":"c2VjcmV0"}`), true},
+		"from a process":      {raw, true},
 		"of another type":     {&want, false},
 		"of a type like it":   {struct{ Name string }{"Ada"}, false},
 		"not fitting":         {"text", false},

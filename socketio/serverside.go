@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -48,11 +49,12 @@ func (e *ServerEvent) Ack(v any) error {
 	case !e.acked.CompareAndSwap(false, true):
 		return ErrAcked
 	}
-	if err := encodable("acknowledgement", []any{v}); err != nil {
+	r, err := parser.NewRaw(v)
+	if err != nil {
 		e.acked.Store(false)
-		return err
+		return encodeError{"acknowledgement", err}
 	}
-	return e.send(v)
+	return e.send(r)
 }
 
 // ServerAnswer is a plain value: what one process of the cluster answered.
@@ -97,23 +99,11 @@ func (n *Namespace) serverSideEmit(ctx context.Context, event string, args []any
 	if slices.Contains(reservedServerSide, event) {
 		return reservedError(event)
 	}
-	if err := encodable("server-side event "+event, args); err != nil {
-		return err
-	}
-	return n.adapter.ServerSideEmit(ctx, event, args, answer)
-}
-
-// encodable finds arguments that cannot be sent before anybody gets them.
-func encodable(what string, args []any) error {
-	b := scratches.Get().(*scratch)
-	defer b.release()
-	b.args = append(b.args, args...)
-	text, _, err := parser.AppendAck(b.text, "/", 0, b.args)
+	values, err := adapter.NewValues(args...)
 	if err != nil {
-		return encodeError{what, err}
+		return encodeError{fmt.Sprintf("event %q", event), err}
 	}
-	b.text = text
-	return nil
+	return n.adapter.ServerSideEmit(ctx, event, values.Args(), answer)
 }
 
 // HandleServerSide registers a handler for an event that other processes of the cluster emit with ServerSideEmit, and returns
