@@ -71,48 +71,51 @@ func appendHeader(dst []byte, t Type, namespace string, id uint64, hasID bool) [
 //
 // The error is an [*EncodeError]; dst is then as it was.
 func (o Outgoing) AppendPayload(dst []byte) (Encoded, error) {
-	switch o.Type {
-	case Event:
-		start := len(dst)
-		dst = append(dst, '[')
-		dst = appendString(dst, o.Event)
-		return appendArgs(dst, start, true, o.Args, o.Offset)
-	case Ack:
-		return appendArgs(append(dst, '['), len(dst), false, o.Args, "")
-	case Connect, ConnectError:
-		if o.Data == nil && o.Type == Connect {
-			return Encoded{Data: dst}, nil
-		}
-		out, err := appendData(dst, o.Data, o.Type == ConnectError)
-		return Encoded{Data: out}, err
-	case Disconnect:
-		return Encoded{Data: dst}, nil
-	}
-	return Encoded{Data: dst}, &EncodeError{Err: ErrType}
+	var e encoder
+	out, err := e.payload(dst, &o)
+	return Encoded{Data: out, Attachments: e.attachments, Offset: e.offset}, err
 }
 
-// appendArgs completes the array that was opened behind dst[:start]; follows
-// says that an element stands in it already.
-func appendArgs(dst []byte, start int, follows bool, args []any, offset string) (Encoded, error) {
-	var e encoder
-	for i, arg := range args {
-		if follows {
+// payload is AppendPayload.
+func (e *encoder) payload(dst []byte, o *Outgoing) ([]byte, error) {
+	start := len(dst)
+	switch o.Type {
+	case Event:
+		dst = append(dst, '[')
+		dst = appendString(dst, o.Event)
+		return e.args(dst, start, o)
+	case Ack:
+		return e.args(append(dst, '['), start, o)
+	case Connect, ConnectError:
+		if o.Data == nil && o.Type == Connect {
+			return dst, nil
+		}
+		return e.data(dst, o)
+	case Disconnect:
+		return dst, nil
+	}
+	return dst, &EncodeError{Err: ErrType}
+}
+
+// args completes the array that was opened behind dst[:start].
+func (e *encoder) args(dst []byte, start int, o *Outgoing) ([]byte, error) {
+	for i, arg := range o.Args {
+		if len(dst) > start+1 {
 			dst = append(dst, ',')
 		}
-		follows = true
 		var err error
 		if dst, err = e.append(dst, arg, 0); err != nil {
-			return Encoded{Data: dst[:start]}, &EncodeError{Argument: i, Err: err}
+			e.attachments = nil
+			return dst[:start], &EncodeError{Argument: i, Err: err}
 		}
 	}
-	at := 0
-	if offset != "" {
+	if o.Offset != "" && o.Type == Event {
 		dst = append(dst, ',', '"')
-		at = len(dst)
-		dst = append(dst, offset...)
+		e.offset = len(dst)
+		dst = append(dst, o.Offset...)
 		dst = append(dst, '"')
 	}
-	return Encoded{Data: append(dst, ']'), Attachments: e.attachments, Offset: at}, nil
+	return append(dst, ']'), nil
 }
 
 // makeBinary turns the finished packet at dst[start] into its binary kind:
@@ -128,11 +131,10 @@ func makeBinary(dst []byte, start, attachments int) []byte {
 	return dst
 }
 
-// appendData appends the payload of a CONNECT or CONNECT_ERROR.
-func appendData(dst []byte, payload any, text bool) ([]byte, error) {
-	var e encoder
+// data appends the payload of a CONNECT or CONNECT_ERROR.
+func (e *encoder) data(dst []byte, o *Outgoing) ([]byte, error) {
 	at := len(dst)
-	dst, err := e.append(dst, payload, 0)
+	dst, err := e.append(dst, o.Data, 0)
 	if err == nil {
 		// Raw JSON of the caller's may begin with space, which must not
 		// follow the namespace.
@@ -140,13 +142,15 @@ func appendData(dst []byte, payload any, text bool) ([]byte, error) {
 		switch {
 		case len(e.attachments) > 0:
 			err = errBytesInConnect
-		case text && dst[at] != '{' && dst[at] != '"':
-			err = errNotStringOrObject
-		case !text && dst[at] != '{':
+		case dst[at] == '{':
+		case o.Type == Connect:
 			err = errNotObject
+		case dst[at] != '"':
+			err = errNotStringOrObject
 		}
 	}
 	if err != nil {
+		e.attachments = nil
 		return dst[:at], &EncodeError{Err: err}
 	}
 	return dst, nil

@@ -75,19 +75,18 @@ func (Text) Parse(p *Packet, buf, data []byte, binary bool, l Limits) ([]byte, e
 
 // Append appends a packet as [AppendEvent] and its sisters do.
 func (Text) Append(dst []byte, o Outgoing) (Encoded, error) {
+	var e encoder
 	start := len(dst)
-	dst = appendHeader(dst, o.Type, o.Namespace, o.ID, o.HasID)
-	payload, err := o.AppendPayload(dst)
+	dst, err := e.payload(appendHeader(dst, o.Type, o.Namespace, o.ID, o.HasID), &o)
 	if err != nil {
-		payload.Data = dst[:start]
-		return payload, err
+		return Encoded{Data: dst[:start]}, err
 	}
-	if n := len(payload.Attachments); n > 0 {
-		before := len(payload.Data)
-		payload.Data = makeBinary(payload.Data, start, n)
-		if payload.Offset > 0 {
-			payload.Offset += len(payload.Data) - before
+	if n := len(e.attachments); n > 0 {
+		before := len(dst)
+		dst = makeBinary(dst, start, n)
+		if e.offset > 0 {
+			e.offset += len(dst) - before
 		}
 	}
-	return payload, nil
+	return Encoded{Data: dst, Attachments: e.attachments, Offset: e.offset}, nil
 }

@@ -24,6 +24,7 @@ var (
 // encoder appends JSON and collects the bytes it meets.
 type encoder struct {
 	attachments [][]byte
+	offset      int // Encoded.Offset
 }
 
 // append appends v. The types that make up most payloads are written right
