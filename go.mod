@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/go-json-experiment/json v1.27.2
 	github.com/gobwas/ws v1.5.0
+	github.com/tinylib/msgp v1.6.5
 	golang.org/x/sys v0.49.0
 )
 
@@ -14,4 +15,7 @@ require (
 	go.uber.org/goleak v1.3.0
 )
 
-require github.com/gobwas/httphead v0.1.0 // indirect
+require (
+	github.com/gobwas/httphead v0.1.0 // indirect
+	github.com/philhofer/fwd v1.2.0 // indirect
+)

@@ -28,6 +28,7 @@ var house = []room{
 	{"socketio/adapter", []string{"socketio/parser"}},
 	{"socketio/parser", nil},
 	{"engineio", []string{"internal/stream", "internal/wsframe", "internal/wheel", "internal/coding"}},
+	{"internal/msgpack", nil},
 	{"internal/stream", nil},
 	{"internal/wsframe", nil},
 	{"internal/coding", nil},
@@ -38,10 +39,12 @@ var house = []room{
 // foreign names the modules of others that a build of the core may contain, and the
 // rooms that may import them. Whoever imports Perch compiles these and no more.
 var foreign = map[string][]string{
-	"github.com/go-json-experiment/json": {"socketio/parser"},
+	"github.com/go-json-experiment/json": {"socketio/parser", "internal/msgpack"},
+	"github.com/tinylib/msgp":            {"internal/msgpack"},
 	"github.com/gobwas/ws":               {"internal/wsframe"},
 	"golang.org/x/sys":                   {"internal/stream"},
 	"github.com/gobwas/httphead":         {}, // of gobwas/ws
+	"github.com/philhofer/fwd":           {}, // of tinylib/msgp
 }
 
 // foreignInTests may be imported by any test, and by nothing else.
