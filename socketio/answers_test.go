@@ -56,6 +56,8 @@ func survey(ctx context.Context, b *Broadcast, event string, args ...any) <-chan
 	return ch
 }
 
+var errCause = errors.New("cause")
+
 // answer waits for the question and says what is given.
 func (c *client) answer(question, reply string) {
 	c.t.Helper()
@@ -131,30 +133,36 @@ func TestBroadcastAcks(t *testing.T) {
 	}
 
 	// What came in time, and whose answer did not.
-	for _, tt := range []struct {
-		wait func() <-chan answers
-		is   error
-	}{
-		{func() <-chan answers { return survey(t.Context(), h.Timeout(100*time.Millisecond), "q") }, ErrTimeout},
-		{func() <-chan answers {
-			ctx, cancel := context.WithTimeoutCause(t.Context(), 100*time.Millisecond, errors.New("cause"))
-			context.AfterFunc(ctx, cancel)
-			return survey(ctx, h.To(a, c), "q")
-		}, nil},
-	} {
-		got = tt.wait()
-		clients[0].answer(`["q"]`, "[1]")
-		answered = within(t, got)
-		check(answered, map[string]string{a: "1"})
+	incompleteOf := func(err error, answers int, members ...string) {
+		t.Helper()
 		var incomplete *IncompleteError
-		if !errors.As(answered.err, &incomplete) || incomplete.Answers != 1 || incomplete.Missing != 1 || !slices.Equal(incomplete.Members, []string{c}) {
-			t.Errorf("%+v", answered.err)
+		slices.Sort(members)
+		if !errors.As(err, &incomplete) || incomplete.Answers != answers || incomplete.Missing != len(members) || !slices.Equal(incomplete.Members, members) {
+			t.Errorf("%v: %+v, want %d answers without those of %v", err, incomplete, answers, members)
 		}
-		if tt.is != nil && !errors.Is(answered.err, tt.is) || tt.is == nil && !strings.HasSuffix(answered.err.Error(), ": cause") {
-			t.Errorf("%v", answered.err)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	done := make(chan answers, 1)
+	go func() {
+		var got answers
+		for answer, err := range h.To(a, c).Answers(ctx, "q") {
+			if got.err = err; err == nil {
+				got.list = append(got.list, answer)
+				cancel(errCause)
+			}
 		}
-		late, _ := clients[2].next().(string)
-		clients[2].send("3" + strings.TrimSuffix(late[1:], `["q"]`) + `["late"]`)
+		done <- got
+	}()
+	clients[0].answer(`["q"]`, "[1]")
+	answered = within(t, done)
+	check(answered, map[string]string{a: "1"})
+	if incompleteOf(answered.err, 1, c); !errors.Is(answered.err, errCause) {
+		t.Error(answered.err)
+	}
+	clients[2].answer(`["q"]`, `["late"]`)
+	list, err := h.Timeout(10*time.Millisecond).EmitWithAck(t.Context(), "q")
+	if incompleteOf(err, 0, a, c); len(list) != 0 || !errors.Is(err, ErrTimeout) {
+		t.Error(list, err)
 	}
 
 	for _, b := range []*Broadcast{h.To("nobody"), h.In(a).Except(a), sockets[0].To(a).Timeout(time.Hour)} {
