@@ -54,10 +54,10 @@ func (a *pendingAck) settle(r *Reply, err error) {
 // cannot answer either. It may be called by a handler, whose socket's other events wait meanwhile. A volatile event that
 // was dropped is engineio.ErrNotWritable here, since no answer will come.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*Reply, error) {
-	return s.request(ctx, Emitter{}, event, args)
+	return s.request(ctx, flags{}, event, args)
 }
 
-func (s *Socket) request(ctx context.Context, flags Emitter, event string, args []any) (*Reply, error) {
+func (s *Socket) request(ctx context.Context, f flags, event string, args []any) (*Reply, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -69,13 +69,13 @@ func (s *Socket) request(ctx context.Context, flags Emitter, event string, args 
 	if !s.expect(id, a) {
 		return nil, ErrDisconnected
 	}
-	if err := s.emitID(event, args, flags.volatile, id, true); err != nil {
+	if err := s.emitID(event, args, f, id, true); err != nil {
 		s.takeAck(id)
 		return nil, err
 	}
-	if flags.timeout > 0 {
+	if f.timeout > 0 {
 		w := s.conn.server.wheel
-		w.Schedule(&a.timer, flags.timeout, func() {
+		w.Schedule(&a.timer, f.timeout, func() {
 			if s.takeAck(id) != nil {
 				a.settle(nil, ErrTimeout)
 			}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/socketio/parser"
 )
 
 // gather connects as many clients to "/" of the server.
@@ -299,7 +300,7 @@ func TestAnswersOneByOne(t *testing.T) {
 	}
 }
 
-// S-36, S-67, S-68: the flags of one call reach the packet.
+// S-36, S-67, S-68: the flags of one call reach what is sent.
 func TestFlags(t *testing.T) {
 	t.Parallel()
 	h := serve(t, Options{})
@@ -309,6 +310,12 @@ func TestFlags(t *testing.T) {
 	}
 	if p := h.Compress(false).Compress(true).packet("x", nil); p.Volatile || p.NoCompress {
 		t.Errorf("%+v", p)
+	}
+	if m, err := h.encoding(p); err != nil || !m.(*engineio.Message).NoCompress {
+		t.Errorf("%+v, %v", m, err)
+	}
+	if m := message(parser.Encoded{}, h.Compress(false).flags); !m.NoCompress {
+		t.Errorf("%+v", m)
 	}
 	clients, sockets := gather(t, h, 1)
 	for i, emit := range []func(string, ...any) error{

@@ -12,11 +12,9 @@ import (
 // Broadcast is immutable and safe for concurrent use: each of its methods returns a new one. It selects sockets of a
 // namespace, in all processes of the cluster; without a room it means all of them (S-33).
 type Broadcast struct {
-	ns         *Namespace
-	sel        adapter.Selection
-	volatile   bool
-	noCompress bool
-	timeout    time.Duration
+	ns  *Namespace
+	sel adapter.Selection
+	flags
 }
 
 // To adds rooms. A socket that is in several of them gets an event once. The id of a socket is a room of its own.

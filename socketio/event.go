@@ -155,7 +155,7 @@ func (s *Socket) ack(dst []byte, id uint64, args []any) ([]byte, error) {
 	if err != nil {
 		return dst, encodeError{"acknowledgement", err}
 	}
-	return out.Data, s.transmit(out, false)
+	return out.Data, s.transmit(out, flags{})
 }
 
 func rawArg(p *parser.Packet, i int) []byte {

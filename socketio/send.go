@@ -15,7 +15,7 @@ import (
 
 // Emit sends an event to the client. It never waits: over the outbound budget the policy of the engine applies. Byte slices
 // anywhere in the arguments travel as binary attachments.
-func (s *Socket) Emit(event string, args ...any) error { return s.emit(event, args, false) }
+func (s *Socket) Emit(event string, args ...any) error { return s.emit(event, args, flags{}) }
 
 // Send is Emit that waits while the outbound budget has no room for the event, until ctx ends.
 func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
@@ -25,7 +25,7 @@ func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	m := message(out)
+	m := message(out, flags{})
 	if s.state.Load() == stateConnected {
 		return sendError(s.conn.session.SendWait(ctx, m))
 	}
@@ -35,22 +35,27 @@ func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
 }
 
 // Volatile is for one call of Emit: the event is dropped if the client cannot be written to right now (S-67).
-func (s *Socket) Volatile() Emitter { return Emitter{socket: s, volatile: true} }
+func (s *Socket) Volatile() Emitter { return Emitter{s, flags{volatile: true}} }
 
 // Compress is for one call: it says whether the event may be compressed, which it may unless this says no (S-68).
 func (s *Socket) Compress(compress bool) Emitter {
-	return Emitter{socket: s, noCompress: !compress}
+	return Emitter{s, flags{noCompress: !compress}}
 }
 
 // Timeout is for one call of EmitWithAck: it returns ErrTimeout if the client does not answer within d (S-70).
-func (s *Socket) Timeout(d time.Duration) Emitter { return Emitter{socket: s, timeout: d} }
+func (s *Socket) Timeout(d time.Duration) Emitter { return Emitter{s, flags{timeout: d}} }
 
 // Emitter is a value: a socket and the flags of one call.
 type Emitter struct {
-	socket     *Socket
+	socket *Socket
+	flags
+}
+
+// flags are how one event is sent.
+type flags struct {
 	volatile   bool
 	noCompress bool
-	timeout    time.Duration
+	timeout    time.Duration // of an acknowledgement; 0 is none
 }
 
 // Volatile adds that flag.
@@ -73,7 +78,7 @@ func (e Emitter) Timeout(d time.Duration) Emitter {
 
 // Emit does what Socket.Emit does. That a volatile event was dropped is no error.
 func (e Emitter) Emit(event string, args ...any) error {
-	err := e.socket.emit(event, args, e.volatile)
+	err := e.socket.emit(event, args, e.flags)
 	if e.volatile && errors.Is(err, engineio.ErrNotWritable) {
 		return nil
 	}
@@ -82,21 +87,21 @@ func (e Emitter) Emit(event string, args ...any) error {
 
 // EmitWithAck does what Socket.EmitWithAck does.
 func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) (*Reply, error) {
-	return e.socket.request(ctx, e, event, args)
+	return e.socket.request(ctx, e.flags, event, args)
 }
 
-func (s *Socket) emit(event string, args []any, volatile bool) error {
-	return s.emitID(event, args, volatile, 0, false)
+func (s *Socket) emit(event string, args []any, f flags) error {
+	return s.emitID(event, args, f, 0, false)
 }
 
-func (s *Socket) emitID(event string, args []any, volatile bool, id uint64, hasID bool) error {
+func (s *Socket) emitID(event string, args []any, f flags, id uint64, hasID bool) error {
 	b := scratches.Get().(*scratch)
 	defer b.release()
 	out, err := s.encode(b, event, args, id, hasID)
 	if err != nil {
 		return err
 	}
-	return s.transmit(out, volatile)
+	return s.transmit(out, f)
 }
 
 // encode makes the packet of an event in b.text.
@@ -139,18 +144,18 @@ func (b *scratch) release() {
 }
 
 // transmit sends a packet, which it copies.
-func (s *Socket) transmit(out parser.Encoded, volatile bool) error {
-	if !volatile && !out.Binary && len(out.Attachments) == 0 && s.state.Load() == stateConnected {
+func (s *Socket) transmit(out parser.Encoded, f flags) error {
+	if !f.volatile && !f.noCompress && !out.Binary && len(out.Attachments) == 0 && s.state.Load() == stateConnected {
 		return sendError(s.conn.session.SendText(out.Data))
 	}
-	err := s.queue(message(out), volatile)
+	err := s.queue(message(out, f), f.volatile)
 	s.Flush()
 	return err
 }
 
 // message frames a packet: its messages leave together.
-func message(out parser.Encoded) *engineio.Message {
-	m := new(engineio.Message)
+func message(out parser.Encoded, f flags) *engineio.Message {
+	m := &engineio.Message{NoCompress: f.noCompress}
 	if out.Binary {
 		m.AppendBinary(out.Data)
 	} else {
@@ -171,7 +176,7 @@ func (s *Server) message(o parser.Outgoing) (*engineio.Message, error) {
 		return nil, err
 	}
 	b.text = out.Data
-	return message(out), nil
+	return message(out, flags{}), nil
 }
 
 // queue appends m to what the session sends, or holds it until CONNECT is answered.
@@ -244,6 +249,7 @@ func (s *Server) encodeBroadcast(p *adapter.Packet) (any, error) {
 	if err != nil {
 		return nil, encodeError{fmt.Sprintf("event %q", p.Event), err}
 	}
+	m.NoCompress = p.NoCompress
 	return m, nil
 }
 
