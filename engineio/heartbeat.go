@@ -27,11 +27,16 @@ func (s *Session) onBeat() {
 	}
 }
 
-// startHeartbeat arms the timer for the first ping.
+// startHeartbeat arms the timer for the first ping, ours or the client's.
 func (s *Session) startHeartbeat() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state == open {
+		if s.v3 != nil { // from the start it is the client's turn
+			s.awaitingPong, s.refreshed = true, true
+			s.server.wheel.Schedule(&s.beat, s.pongTimeout(), s.beatFn)
+			return
+		}
 		s.server.wheel.Schedule(&s.beat, s.server.opts.PingInterval, s.beatFn)
 	}
 }

@@ -94,6 +94,6 @@ func (s *Session) unpause() {
 	defer s.mu.Unlock()
 	s.paused.Store(false)
 	if s.state == open && s.awaitingPong {
-		s.server.wheel.Schedule(&s.beat, s.server.opts.PingTimeout, s.beatFn)
+		s.server.wheel.Schedule(&s.beat, s.pongTimeout(), s.beatFn)
 	}
 }

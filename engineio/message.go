@@ -77,17 +77,25 @@ func appendPayload(dst, frames []byte) []byte {
 	return dst
 }
 
-// appendTextFrames appends a sequence of frames with the binary ones turned into text, for a client
-// that asked for that on WebSocket with b64=1 (C-4).
-func appendTextFrames(dst, frames []byte) []byte {
+// appendFrames appends a sequence of frames in which binary messages stand as protocol 3 has them, with their type before
+// the data, or as text for a client that asked for that with b64=1 (C-4), or both.
+func appendFrames(dst, frames []byte, v3, text bool) []byte {
 	for len(frames) > 0 {
 		op, packet, rest := wsframe.Cut(frames)
-		if op == wsframe.Binary {
-			dst = wsframe.AppendHeader(dst, wsframe.Text, 1+base64.StdEncoding.EncodedLen(len(packet)))
-			dst = append(dst, packetBase64)
-			dst = base64.StdEncoding.AppendEncode(dst, packet)
-		} else {
+		switch {
+		case op != wsframe.Binary:
 			dst = append(dst, frames[:len(frames)-len(rest)]...)
+		case text:
+			kind := []byte{packetBase64, packetMessage}
+			if !v3 {
+				kind = kind[:1]
+			}
+			dst = wsframe.AppendHeader(dst, wsframe.Text, len(kind)+base64.StdEncoding.EncodedLen(len(packet)))
+			dst = append(dst, kind...)
+			dst = base64.StdEncoding.AppendEncode(dst, packet)
+		default:
+			dst = wsframe.AppendHeader(dst, wsframe.Binary, 1+len(packet))
+			dst = append(append(dst, packetMessage-'0'), packet...)
 		}
 		frames = rest
 	}

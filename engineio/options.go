@@ -62,6 +62,9 @@ type Options struct {
 	// NoUpgrades keeps polling sessions on polling (S-14, allowUpgrades). False, the default,
 	// lets them upgrade.
 	NoUpgrades bool
+	// AllowEIO3 lets clients of Engine.IO protocol 3 connect as well (S-20), those of socket.io-client 1.x and 2.x, over
+	// polling, JSONP and WebSocket. Any EIO parameter but 4 counts as 3 then. False, the default, refuses them with code 5.
+	AllowEIO3 bool
 	// CORS lists the other origins whose pages may connect, over either transport. Nil, the
 	// default, allows only pages of the same origin, and clients that send no Origin.
 	CORS *CORS

@@ -121,6 +121,39 @@ func (o *outbox) dropVolatile() (bytes, packets int) {
 	return bytes, packets
 }
 
+// hasBinary reports whether there is a binary message.
+func (o *outbox) hasBinary() bool {
+	for _, p := range o.parts {
+		if p.raw {
+			continue
+		}
+		for frames := o.frames(p); len(frames) > 0; {
+			var op wsframe.Op
+			if op, _, frames = wsframe.Cut(frames); op == wsframe.Binary {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// transcode replaces o by one whose binary messages are in the form of protocol 3, or text, or both. It counts in the
+// budget for what was reserved.
+func (o *outbox) transcode(v3, text bool) *outbox {
+	other := outboxes.Get().(*outbox)
+	for _, p := range o.parts {
+		if p.raw {
+			other.buf = append(other.buf, o.frames(p)...)
+			continue
+		}
+		other.buf = appendFrames(other.buf, o.frames(p), v3, text)
+	}
+	other.copied(0, o.count, false)
+	other.size, other.count, other.compress = o.size, o.count, o.compress
+	o.release()
+	return other
+}
+
 func (o *outbox) frames(p part) []byte {
 	if p.shared != nil {
 		return p.shared

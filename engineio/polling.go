@@ -116,10 +116,10 @@ func (s *Session) answerPollUnlock() {
 
 // writePoll writes the answer to a poll that is ready.
 func (s *Session) writePoll(w http.ResponseWriter, r *http.Request, control *http.ResponseController, p *poll) {
-	body := pollBody(p)
+	body, contentType := s.pollAnswer(p)
 	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	h := w.Header()
-	h.Set("Content-Type", "text/plain; charset=UTF-8")
+	h.Set("Content-Type", contentType)
 	body = s.server.compress(h, r, p, body)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
@@ -160,6 +160,14 @@ func (s *Server) compress(h http.Header, r *http.Request, p *poll, body []byte) 
 	}
 	h.Set("Content-Encoding", string(c))
 	return c.Append(make([]byte, 0, len(body)/2), body)
+}
+
+// pollAnswer is the body of the answer to a poll, and its type.
+func (s *Session) pollAnswer(p *poll) (body []byte, contentType string) {
+	if s.v3 != nil {
+		return s.v3.pollAnswer(p)
+	}
+	return pollBody(p), "text/plain; charset=UTF-8"
 }
 
 func pollBody(p *poll) []byte {
@@ -210,7 +218,9 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 
 	// A binary body is protocol 3's. It is answered, not left hanging (CVE-2026-59725).
-	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media == "application/octet-stream" {
+	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	binary := media == "application/octet-stream"
+	if binary && s.v3 == nil {
 		s.server.refuse(w, r, CodeBadRequest, "binary body")
 		s.end(ReasonTransportError, errors.New("engineio: body of type application/octet-stream"))
 		return
@@ -230,13 +240,13 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		s.server.refuse(w, r, CodeBadRequest, "body")
 		s.end(ReasonTransportError, fmt.Errorf("engineio: reading a body: %w", err))
 		return
-	case !utf8.Valid(body):
+	case s.v3 == nil && !utf8.Valid(body):
 		s.server.refuse(w, r, CodeBadRequest, "body is not UTF-8")
 		s.end(ReasonParseError, errors.New("engineio: body is not valid UTF-8"))
 		return
 	}
 
-	reason, err := s.handlePayload(body)
+	reason, err := s.handleBody(body, binary)
 	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	if err != nil {
 		s.server.refuse(w, r, CodeBadRequest, "packet")
@@ -268,6 +278,13 @@ func (s *Session) readBody(w http.ResponseWriter, r *http.Request) ([]byte, erro
 	}
 	_, err := io.Copy(&buf, http.MaxBytesReader(w, r.Body, limit))
 	return buf.Bytes(), err
+}
+
+func (s *Session) handleBody(body []byte, binary bool) (Reason, error) {
+	if s.v3 != nil {
+		return s.handlePayload3(body, binary)
+	}
+	return s.handlePayload(body)
 }
 
 // handlePayload handles the packets of a polling body. A reason without an error is a proper end.

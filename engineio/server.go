@@ -71,6 +71,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, CodeForbidden, ContextInvalidOrigin)
 		return
 	}
+	if s.refuseJSONP(w, r) {
+		return
+	}
 	if r.Method == http.MethodOptions && s.opts.CORS != nil {
 		s.opts.CORS.setPreflightHeaders(w.Header(), r)
 		s.setHeaders(w.Header(), r)
@@ -114,7 +117,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 			return // it took too long for the client
 		}
 	}
-	if param(query, "EIO") != "4" {
+	if protocolOf(r) == 3 && !s.opts.AllowEIO3 {
 		s.refuse(w, r, CodeUnsupportedProtocol, "")
 		return
 	}
@@ -139,7 +142,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, sid string
 	switch {
 	case session == nil:
 		s.refuse(w, r, CodeUnknownSession, "")
-	case param(r.URL.RawQuery, "EIO") != "4":
+	case protocolOf(r) != session.Protocol():
 		s.refuse(w, r, CodeBadRequest, ContextProtocolMismatch)
 	case upgrade && t == WebSocket && s.opts.upgradesFrom(Polling):
 		session.serveUpgrade(w, r)
@@ -178,6 +181,9 @@ func (s *Server) openSession(session *Session) bool {
 		return false
 	}
 	session.startHeartbeat()
+	if opener, ok := session.handler.(Opener); ok {
+		opener.HandleOpen()
+	}
 	session.Flush()
 	return true
 }

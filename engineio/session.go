@@ -21,6 +21,10 @@ type Handler interface {
 	HandleClose(reason Reason, err error)
 }
 
+// Opener is a Handler that wants to know when its session is open: HandleOpen is called once, before the first message, and
+// may close the session. Like the methods of Handler it may not block.
+type Opener interface{ HandleOpen() }
+
 // state is where a session is in its life; it only ever goes forward.
 type state uint8
 
@@ -51,11 +55,12 @@ type Session struct {
 	id        string
 	handshake *Handshake
 	handler   Handler
-	text      bool // the client asked for binary as base64 text (b64=1)
+	v3        *protocol3 // nil for a client of protocol 4
 
 	mu        sync.Mutex
 	state     state
 	transport Transport
+	text      bool          // binary travels as base64 text on WebSocket (b64=1)
 	ws        *webSocket    // the connection, when transport is WebSocket
 	upgrade   *webSocket    // a connection that is probing
 	poll      *poll         // the pending GET, when transport is Polling
@@ -101,6 +106,9 @@ func (s *Server) newSession(r *http.Request, t Transport, id string) *Session {
 		text:      param(r.URL.RawQuery, "b64") != "",
 		transport: t,
 	}
+	if protocolOf(r) == 3 {
+		session.v3 = newProtocol3(r)
+	}
 	session.beatFn = session.onBeat
 	return session
 }
@@ -114,9 +122,6 @@ func (s *Session) Transport() Transport {
 	defer s.mu.Unlock()
 	return s.transport
 }
-
-// Protocol returns the Engine.IO protocol version that the client speaks.
-func (s *Session) Protocol() int { return 4 }
 
 // Handshake returns the request that opened the session.
 func (s *Session) Handshake() *Handshake { return s.handshake }

@@ -24,6 +24,7 @@ type webSocket struct {
 	frames  wsframe.Reader
 	probing bool        // not yet the session's transport
 	probed  bool        // the probe has been answered; guarded by the session's lock
+	text    bool        // the connection that probes asked for base64 (b64=1)
 	expiry  wheel.Timer // of the upgrade
 	noop    wheel.Timer // of a poll that came during it
 }
@@ -147,7 +148,7 @@ func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string) {
 
 // serveUpgrade lets a new connection probe for a polling session.
 func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
-	ws := &webSocket{session: s, probing: true}
+	ws := &webSocket{session: s, probing: true, text: param(r.URL.RawQuery, "b64") != ""}
 	ws.frames.Limit = s.server.opts.MaxPayload
 	s.mu.Lock()
 	if s.state != open || s.transport != Polling || s.upgrade != nil {
@@ -324,19 +325,16 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 		if ws.probing {
 			return ws.probe(m.Payload)
 		}
-		reason, err := s.handleText(m.Payload, b)
-		if reason == "" {
-			return true
+		if s.v3 != nil {
+			return ws.handled(s.handleText3(m.Payload, b))
 		}
-		status := wsframe.StatusNormal
-		if err != nil {
-			status = wsframe.StatusProtocol
-		}
-		ws.fail(reason, err, status)
-		return false
+		return ws.handled(s.handleText(m.Payload, b))
 	case wsframe.Binary:
 		if ws.probing {
 			return false
+		}
+		if s.v3 != nil {
+			return ws.handled(s.handleBinary3(m.Payload, b))
 		}
 		b.begin()
 		s.deliver(m.Payload, true)
@@ -359,6 +357,19 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 		return false
 	}
 	return true
+}
+
+// handled ends the session if what became of a packet says so, and reports whether to read on.
+func (ws *webSocket) handled(reason Reason, err error) bool {
+	if reason == "" {
+		return true
+	}
+	status := wsframe.StatusNormal
+	if err != nil {
+		status = wsframe.StatusProtocol
+	}
+	ws.fail(reason, err, status)
+	return false
 }
 
 // control answers a WebSocket control frame, which has nothing to do with the heartbeat above it.
@@ -414,6 +425,7 @@ func (ws *webSocket) probe(packet []byte) bool {
 		s.transport, s.ws, s.upgrade, s.poll = WebSocket, ws, nil, nil
 		s.upgraded = true
 		s.server.stats.upgrades.Add(1)
+		s.text = ws.text
 		ws.probing = false
 		if p != nil {
 			p.moved = true // the client was not to poll any more, and is told so

@@ -319,20 +319,8 @@ func (s *Session) writeAll(box *outbox) error {
 func (s *Session) takeLocked() *outbox {
 	box := s.out
 	s.out = nil
-	if s.text {
-		text := outboxes.Get().(*outbox)
-		for _, p := range box.parts {
-			if p.raw {
-				text.buf = append(text.buf, box.frames(p)...)
-				continue
-			}
-			text.buf = appendTextFrames(text.buf, box.frames(p))
-		}
-		text.copied(0, box.count, false)
-		// It counts in the budget for what was reserved.
-		text.size, text.count = box.size, box.count
-		box.release()
-		box = text
+	if (s.text || s.v3 != nil) && box.hasBinary() {
+		box = box.transcode(s.v3 != nil, s.text)
 	}
 	return box
 }

@@ -18,6 +18,7 @@ type conn struct {
 	server     *Server
 	session    *engineio.Session
 	prev, next *conn // on the server's list, under its lock
+	legacy     *legacy
 
 	mu       sync.Mutex
 	sockets  *Socket      // linked by Socket.next, at most one of a namespace
@@ -56,6 +57,7 @@ func (c *conn) HandleMessage(data []byte, binary bool) {
 		c.abort(engineio.ReasonForcedClose, err) // S-93
 		return
 	}
+	c.legacy.splitQuery(&e.packet)
 	c.mu.Lock()
 	over, awaited := c.over, c.partial != nil
 	s := c.find(e.packet.Namespace)
@@ -193,8 +195,11 @@ func (c *conn) connect(e *Event) {
 	c.sockets = s
 	c.live++
 	c.server.live.Add(1)
+	begin := c.legacy.enter(s)
 	c.mu.Unlock()
-	c.server.pool.run(s)
+	if begin {
+		c.server.pool.run(s)
+	}
 }
 
 // refuse answers a CONNECT with an error.

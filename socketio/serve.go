@@ -124,7 +124,7 @@ const replyLead = 3 * time.Millisecond
 
 // answer sends the reply to CONNECT, what was held back for it, and what Disconnect left to do.
 func (s *Socket) answer() {
-	reply, err := s.conn.server.message(parser.Outgoing{Type: parser.Connect, Namespace: s.ns.name, Data: connectReply{s.id}})
+	reply, err := s.conn.server.message(parser.Outgoing{Type: parser.Connect, Namespace: s.ns.name, Data: s.connectReply()})
 	if err != nil {
 		s.refuse(err)
 		return
@@ -159,6 +159,14 @@ func (s *Socket) answer() {
 	}
 }
 
+// connectReply is the payload of the reply to CONNECT; a client of 2.x gets none.
+func (s *Socket) connectReply() any {
+	if s.conn.legacy != nil {
+		return nil
+	}
+	return connectReply{s.id}
+}
+
 type connectReply struct {
 	SID string `json:"sid"`
 }
@@ -182,7 +190,11 @@ func (s *Socket) refuse(reason error) {
 	k := s.kick
 	s.leaveUnlock(stateLeft, ReasonServerNamespaceDisconnect)
 	s.conn.unlink(s)
-	s.conn.refuse(s.ns.name, p)
+	if s.conn.legacy != nil {
+		s.conn.refuseBare(s.ns.name, p)
+	} else {
+		s.conn.refuse(s.ns.name, p)
+	}
 	if k == kickConnection {
 		s.conn.session.Close(engineio.ReasonForcedServerClose)
 	}
@@ -343,6 +355,7 @@ func (s *Socket) checkLate(e *Event) {
 func (s *Socket) finish() {
 	server := s.conn.server
 	defer server.release()
+	defer s.conn.succeed(s)
 	ctx := s.Context()
 	hooks := s.ns.registry.Load().hooks
 	s.mu.Lock()

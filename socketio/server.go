@@ -142,7 +142,7 @@ func (s *Server) namespace(name []byte) *Namespace {
 
 // accept gives a session its consumer before the client hears of it (engine rule 1).
 func (s *Server) accept(session *engineio.Session) engineio.Handler {
-	c := &conn{server: s, session: session}
+	c := &conn{server: s, session: session, legacy: newLegacy(session)}
 	s.mu.Lock()
 	if c.next = s.conns; c.next != nil {
 		c.next.prev = c

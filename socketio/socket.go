@@ -73,7 +73,7 @@ func newSocket(c *conn, ns *Namespace, auth []byte) *Socket {
 	s := &Socket{
 		conn:      c,
 		ns:        ns,
-		id:        newID(),
+		id:        c.legacy.socketID(c.session, ns.name),
 		handshake: Handshake{c.session.Handshake(), slices.Clone(auth)},
 	}
 	s.lane.busy = true // connect begins it
@@ -87,7 +87,8 @@ func newID() string {
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
 
-// ID is the socket's name in its namespace, 20 url-safe characters that have nothing to do with the session's.
+// ID is the socket's name in its namespace, 20 url-safe characters that have nothing to do with the session's. That of a
+// client of 2.x is made of the session's, which the client knows: the session's in "/", "/chat#" and the session's in "/chat".
 func (s *Socket) ID() string { return s.id }
 
 // Namespace is the namespace that the client joined.
