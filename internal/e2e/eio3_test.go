@@ -1,0 +1,110 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/socketio"
+)
+
+// TestEIO3 runs the client of 2.x, which speaks protocol 3, against us and against the reference (S-20, spec 3.3).
+func TestEIO3(t *testing.T) {
+	suite(t, "eio3.test.mjs", map[string]string{"PERCH_EIO3_URL": startEIO3(t)})
+}
+
+// startEIO3 serves what eio3.reference.mjs does until the test ends.
+func startEIO3(t *testing.T) (url string) {
+	t.Helper()
+	srv, err := socketio.New(socketio.Options{
+		Engine: engineio.Options{
+			AllowEIO3:    true,
+			PingInterval: 300 * time.Millisecond, PingTimeout: 400 * time.Millisecond,
+			CORS: &engineio.CORS{Origins: []string{"*"}},
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	journal := srv.Of("/journal")
+	srv.Of("/").Use(func(_ context.Context, s *socketio.Socket) error {
+		if s.Handshake().Query().Get("root") == "closed" {
+			return &socketio.ConnectError{Message: "no root for you"}
+		}
+		return nil
+	})
+	for _, name := range []string{"/", "/chat"} {
+		olderEvents(srv.Of(name), journal)
+	}
+	srv.Of("/guarded").Use(func(_ context.Context, s *socketio.Socket) error {
+		switch authOf(s).Token {
+		case "secret":
+			return nil
+		case "wrong":
+			return &socketio.ConnectError{Message: "not authorized", Data: map[string]any{"code": 401}}
+		}
+		return &socketio.ConnectError{Message: "not authorized"}
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/socket.io/", srv)
+	web := httptest.NewServer(mux)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+		defer cancel()
+		if err := srv.Shutdown(ctx); err != nil {
+			t.Errorf("shutdown: %v", err)
+		}
+		web.Close()
+	})
+	return web.URL
+}
+
+func olderEvents(ns, journal *socketio.Namespace) {
+	ns.OnConnection(func(_ context.Context, s *socketio.Socket) error {
+		var auth map[string]any
+		return errors.Join(s.Handshake().DecodeAuth(&auth), s.Emit("hello", map[string]any{
+			"id": s.ID(), "engine": s.Conn().ID(), "protocol": s.Conn().Protocol(),
+			"auth": auth, "query": s.Handshake().Query().Get("team"), "rooms": s.Rooms(),
+		}))
+	})
+	ns.OnDisconnect(func(_ context.Context, s *socketio.Socket, r socketio.Reason) {
+		_ = journal.Emit("gone", map[string]any{"id": s.ID(), "reason": r})
+	})
+	ns.Handle("echo", func(_ context.Context, e *socketio.Event) { _ = e.Ack(all(e)...) })
+	ns.Handle("back", func(_ context.Context, e *socketio.Event) { _ = e.Socket().Emit("back", all(e)...) })
+	ns.Handle("ask", func(ctx context.Context, e *socketio.Event) {
+		reply, err := e.Socket().Timeout(startTime).EmitWithAck(ctx, "question", arg[any](e, 0))
+		if err != nil {
+			_ = e.Ack(err.Error())
+			return
+		}
+		var answer any
+		_ = reply.Decode(0, &answer)
+		_ = e.Ack(answer)
+	})
+	ns.Handle("kick", func(_ context.Context, e *socketio.Event) { e.Socket().Disconnect(arg[bool](e, 0)) })
+	ns.Handle("join", func(_ context.Context, e *socketio.Event) {
+		_ = e.Socket().Join(arg[string](e, 0))
+		_ = e.Ack()
+	})
+	ns.Handle("say", func(_ context.Context, e *socketio.Event) {
+		_ = ns.To(arg[[]string](e, 0)...).Emit("said", arg[any](e, 1))
+		_ = e.Ack()
+	})
+	ns.Handle("burst", func(_ context.Context, e *socketio.Event) {
+		n := arg[int](e, 0)
+		for i := range n {
+			var value any = []byte{byte(i), byte(i >> 8)}
+			if i%3 != 0 {
+				value = "text " + strconv.Itoa(i)
+			}
+			_ = e.Socket().Emit("tick", i, value)
+		}
+		_ = e.Ack(n)
+	})
+}
