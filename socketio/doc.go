@@ -40,6 +40,46 @@
 // handler, so a handler may wait for an acknowledgement of the client whose event it handles. A lane
 // takes a goroutine from the server's pool only while there are events on it.
 //
+// # Emitting
+//
+// Everything is emitted to a [Broadcast], a selection of sockets in all processes of the cluster, or to one
+// [Socket]; [Namespace] and [Server] are the selection of everybody, a server that of "/". Their methods put
+// conditions to the next call: To, In, Except and Local say who gets it, Volatile, Compress and Timeout how.
+// Emit never waits. Send waits for room in a client's outbound budget, EmitWithAck for the answers. The
+// example EmitCheatsheet has every combination.
+//
+// An event name of the protocol ([Reserved]) and arguments that cannot be encoded are errors, whether there is
+// anybody to send them to or not.
+//
+// # Listening
+//
+// What clients send goes, on the socket's lane, through the catch-all listeners (OnAny), then the event
+// middlewares ([Namespace.UseEvent], [Socket.Use]), then the handlers; each time through those of the namespace
+// first and those of the socket second. Register on the namespace what is the same for all sockets: it costs
+// nothing per socket. Each of these registrations returns a function that takes it back.
+//
+// # For who knows Node's server
+//
+//   - io.on("connection"), io.use, io.of: OnConnection, Use, Of. A connection hook runs before the client is
+//     told that it is connected, and may refuse.
+//   - socket.on, once, off: [Namespace.Handle] for all sockets, [Socket.Handle] and [Socket.Once] for one, the
+//     function that they return. onAny, prependAny and their outgoing twins have their names; for off they too
+//     return a function. There is no listing of listeners.
+//   - disconnecting, disconnect: OnDisconnecting, OnDisconnect. error: OnError, and the log for panics.
+//   - socket.use: the same, with an error instead of next(err); the client's acknowledgement then says so, where
+//     Node's server leaves the client waiting.
+//   - send, write: Emit("message", …). Send is something else here, see above.
+//   - emitWithAck on a broadcast: the answers say whose they are, who leaves is counted as an answer, and without
+//     Timeout it waits as long as ctx does (there, one millisecond).
+//   - allSockets: Sockets for those of this process, FetchSockets for all.
+//   - serverSideEmit and io.on(event): ServerSideEmit and HandleServerSide.
+//   - new_namespace: [Server.OnNamespace]. adapter.on("create-room") and so on: [Namespace.ObserveRooms].
+//   - socket.data: Store and Load, or a typed [Key].
+//   - socket.conn: [Socket.Conn], with Transport, Protocol, Buffered and Stats. Of its events, close is
+//     OnDisconnect with its reason; packet, message and data are OnAny, packetCreate is OnAnyOutgoing; open is a
+//     connection hook. flush and drain are what Send waits for. heartbeat, upgrading and upgrade have no
+//     counterpart: Transport tells what became of them.
+//
 // # Limits
 //
 // Events that wait for their handler, and attachments of packets that are not complete, count against
