@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"encoding/base64"
+	"sync/atomic"
 
 	"github.com/perch-go/perch/internal/wsframe"
 )
@@ -24,13 +25,15 @@ const (
 // methods, and change it no more after its first Session.Append. The zero value is empty.
 type Message struct {
 	// NoCompress asks not to spend time on compressing the message, because it is compressed already
-	// or random (S-68). Only an answer to a poll whose messages all ask for it is left as it is.
+	// or random (S-68). An answer to a poll is left as it is if all its messages ask for it;
+	// a WebSocket with compression leaves this one (in the reference only polling cares).
 	NoCompress bool
 
 	// frames is a sequence of unmasked WebSocket frames, which is what nearly every session
 	// writes as it is. Polling takes it apart again.
-	frames  []byte
-	packets int
+	frames   []byte
+	packets  int
+	deflated atomic.Pointer[deflated] // nil until somebody needs it
 }
 
 // AppendText adds a text message. The payload is copied; it must be valid UTF-8.

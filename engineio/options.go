@@ -101,6 +101,10 @@ type Options struct {
 	NoHTTPCompression bool
 	// HTTPCompressionThreshold is the size from which it is done, in bytes. Zero means 1,024.
 	HTTPCompressionThreshold int
+	// PerMessageDeflate compresses WebSocket messages, in both directions, for clients that offer it
+	// (S-18). Nil, the default, does not, like the reference: it costs a great deal of time and some
+	// memory, and most messages are small.
+	PerMessageDeflate *Deflate
 	// TrustedProxies are the networks whose Forwarded and X-Forwarded-For headers are believed
 	// when the client's address is asked for. Empty, the default, believes nobody.
 	TrustedProxies []netip.Prefix
@@ -167,6 +171,9 @@ func (o Options) withDefaults() (Options, error) {
 		errs = append(errs, err)
 	}
 	var err error
+	if o.PerMessageDeflate, err = o.PerMessageDeflate.withDefaults(); err != nil {
+		errs = append(errs, err)
+	}
 	if o.Cookie, err = cookieTemplate(o.Cookie); err != nil {
 		errs = append(errs, err)
 	}

@@ -25,6 +25,7 @@ type outbox struct {
 	sent  int // bytes already written of what the writer holds
 	// compress is whether one of the packets at least may be compressed in an answer to a poll (S-68).
 	compress bool
+	deflates bool // a part is a message to compress
 
 	pieces [4][]byte // what vector starts from
 }
@@ -32,6 +33,7 @@ type outbox struct {
 // part is a run of frames: shared, or buf[from:to]. Consecutive copies without flags make one run.
 type part struct {
 	shared   []byte
+	message  *Message // where shared is from, if it is to be compressed
 	from, to int
 	packets  int
 	volatile bool
@@ -47,7 +49,7 @@ func (o *outbox) release() {
 	clear(o.parts)
 	clear(o.pieces[:])
 	o.buf, o.parts = o.buf[:0], o.parts[:0]
-	o.size, o.count, o.sent, o.compress = 0, 0, 0, false
+	o.size, o.count, o.sent, o.compress, o.deflates = 0, 0, 0, false, false
 	outboxes.Put(o)
 }
 
@@ -64,9 +66,16 @@ func (o *outbox) add(frames []byte, packets int, volatile bool) {
 	o.copied(from, packets, volatile)
 }
 
-// addMessage queues a message.
-func (o *outbox) addMessage(m *Message, volatile bool) {
+// addMessage queues a message, for a connection with that compression or none.
+func (o *outbox) addMessage(m *Message, volatile bool, d *Deflate) {
 	o.compress = o.compress || !m.NoCompress
+	if d != nil && !m.NoCompress && len(m.frames) >= d.Threshold {
+		o.size += len(m.frames)
+		o.count += m.packets
+		o.deflates = true
+		o.parts = append(o.parts, part{shared: m.frames, message: m, packets: m.packets, volatile: volatile})
+		return
+	}
 	o.add(m.frames, m.packets, volatile)
 }
 

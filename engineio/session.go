@@ -73,13 +73,14 @@ type Session struct {
 	out      *outbox // what is queued; nil when that is nothing
 	bytes    int     // queued or being written
 	packets  int
-	writing  bool // somebody owns writing to ws, until the queue is empty
-	stalled  bool // that is a goroutine, because the peer does not take the bytes
-	holding  bool // the reader is in a batch and will flush when it ends
-	listed   bool // on the dirty list of another reader's batch
-	peerDone bool // the peer has sent its close frame
-	doomed   bool // over its budget, about to end
-	stuck    bool // nothing was written since the last beat that looked, see onBeat
+	deflate  *Deflate // how ws compresses, nil if it does not
+	writing  bool     // somebody owns writing to ws, until the queue is empty
+	stalled  bool     // that is a goroutine, because the peer does not take the bytes
+	holding  bool     // the reader is in a batch and will flush when it ends
+	listed   bool     // on the dirty list of another reader's batch
+	peerDone bool     // the peer has sent its close frame
+	doomed   bool     // over its budget, about to end
+	stuck    bool     // nothing was written since the last beat that looked, see onBeat
 	room     chan struct{}
 	// congested is whether more than half of the budget is in use; it changes under mu.
 	congested atomic.Bool

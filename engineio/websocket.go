@@ -22,6 +22,7 @@ type webSocket struct {
 	session *Session
 	conn    stream.Conn
 	frames  wsframe.Reader
+	deflate *Deflate    // negotiated, or nil
 	probing bool        // not yet the session's transport
 	probed  bool        // the probe has been answered; guarded by the session's lock
 	text    bool        // the connection that probes asked for base64 (b64=1)
@@ -51,20 +52,38 @@ func headerHas(h http.Header, name, token string) bool {
 	return false
 }
 
+// takeover is the connection of an upgrade request, taken over from net/http.
+type takeover struct {
+	conn          stream.Conn
+	answer, early []byte
+	deflate       *Deflate // negotiated, or nil
+}
+
 // takeOver takes the connection of an upgrade request over from net/http. Anything that is wrong with
 // the request is answered before that. The answer itself is returned unwritten, so that it can leave
 // together with the first frames, and so are bytes that the client has sent already.
-func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) (conn stream.Conn, answer, early []byte, err error) {
+func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) (*takeover, error) {
 	key := r.Header.Get("Sec-Websocket-Key")
 	decoded, keyErr := base64.StdEncoding.DecodeString(key)
 	switch {
 	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1):
-		return nil, nil, nil, s.refuseUpgrade(w, r, http.StatusMethodNotAllowed, "must be GET over HTTP/1.1")
+		return nil, s.refuseUpgrade(w, r, http.StatusMethodNotAllowed, "must be GET over HTTP/1.1")
 	case r.Header.Get("Sec-Websocket-Version") != "13":
 		w.Header().Set("Sec-WebSocket-Version", "13")
-		return nil, nil, nil, s.refuseUpgrade(w, r, http.StatusUpgradeRequired, "WebSocket version must be 13")
+		return nil, s.refuseUpgrade(w, r, http.StatusUpgradeRequired, "WebSocket version must be 13")
 	case keyErr != nil || len(decoded) != 16:
-		return nil, nil, nil, s.refuseUpgrade(w, r, http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64")
+		return nil, s.refuseUpgrade(w, r, http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64")
+	}
+	var t takeover
+	var extension string
+	if s.opts.PerMessageDeflate != nil {
+		var err error
+		if extension, err = wsframe.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"]); err != nil {
+			return nil, s.refuseUpgrade(w, r, http.StatusBadRequest, err.Error())
+		}
+		if extension != "" {
+			t.deflate = s.opts.PerMessageDeflate
+		}
 	}
 	header := w.Header()
 	if param(r.URL.RawQuery, "sid") == "" {
@@ -73,20 +92,23 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) (conn stream.C
 	s.setHeaders(header, r)
 	netConn, rw, err := http.NewResponseController(w).Hijack()
 	if err != nil {
-		return nil, nil, nil, errors.Join(err, s.refuseUpgrade(w, r, http.StatusNotImplemented,
+		return nil, errors.Join(err, s.refuseUpgrade(w, r, http.StatusNotImplemented,
 			"this server or a middleware around it does not let connections be taken over"))
 	}
 	// A foreign server may have set deadlines for the request.
 	_ = netConn.SetDeadline(time.Time{})
 	if n := rw.Reader.Buffered(); n > 0 {
 		peeked, _ := rw.Reader.Peek(n)
-		early = append(early, peeked...)
+		t.early = append(t.early, peeked...)
 	}
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
-	answer = append(answer, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: "...)
+	answer := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
 	answer = base64.StdEncoding.AppendEncode(answer, sum[:])
 	if p := subprotocol(r.Header); p != "" {
 		answer = append(append(answer, "\r\nSec-WebSocket-Protocol: "...), p...)
+	}
+	if extension != "" {
+		answer = append(append(answer, "\r\nSec-WebSocket-Extensions: "...), extension...)
 	}
 	answer = append(answer, "\r\n"...)
 	if len(header) > 0 {
@@ -94,8 +116,8 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) (conn stream.C
 		_ = header.WriteSubset(more, ownHeaders)
 		answer = more.Bytes()
 	}
-	answer = append(answer, "\r\n"...)
-	return stream.New(netConn), answer, early, nil
+	t.conn, t.answer = stream.New(netConn), append(answer, "\r\n"...)
+	return &t, nil
 }
 
 // ownHeaders are those of the answer to an upgrade that nobody else can set.
@@ -125,31 +147,36 @@ func subprotocol(h http.Header) string {
 	return first
 }
 
+// use takes what an upgrade request has brought. For one that probes, called with the session's lock held.
+func (ws *webSocket) use(t *takeover) {
+	ws.conn, ws.deflate = t.conn, t.deflate
+	ws.frames.Limit, ws.frames.Deflated = ws.session.server.opts.MaxPayload, t.deflate != nil
+}
+
 // serveOpen starts a session on a new WebSocket connection.
 func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string) {
-	conn, answer, early, err := s.takeOver(w, r)
+	t, err := s.takeOver(w, r)
 	if err != nil {
 		return
 	}
 	session := s.newSession(r, WebSocket, id)
-	ws := &webSocket{session: session, conn: conn}
-	ws.frames.Limit = s.opts.MaxPayload
-	session.ws = ws
+	ws := &webSocket{session: session}
+	ws.use(t)
+	session.ws, session.deflate = ws, ws.deflate
 
 	// The answer to the handshake, the open packet and whatever the layer above sends at once leave
 	// in one write.
 	session.mu.Lock()
-	session.queue().addRaw(answer)
+	session.queue().addRaw(t.answer)
 	session.mu.Unlock()
 	if s.openSession(session) {
-		s.goroutines.run(func() { ws.run(early) })
+		s.goroutines.run(func() { ws.run(t.early) })
 	}
 }
 
 // serveUpgrade lets a new connection probe for a polling session.
 func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	ws := &webSocket{session: s, probing: true, text: param(r.URL.RawQuery, "b64") != ""}
-	ws.frames.Limit = s.server.opts.MaxPayload
 	s.mu.Lock()
 	if s.state != open || s.transport != Polling || s.upgrade != nil {
 		s.mu.Unlock()
@@ -160,7 +187,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	s.upgrade = ws
 	s.mu.Unlock()
 
-	conn, answer, early, err := s.server.takeOver(w, r)
+	t, err := s.server.takeOver(w, r)
 	s.mu.Lock()
 	if err != nil || s.upgrade != ws {
 		if s.upgrade == ws {
@@ -168,19 +195,19 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		}
 		s.mu.Unlock()
 		if err == nil {
-			_ = conn.Close() // the session ended meanwhile
+			_ = t.conn.Close() // the session ended meanwhile
 		}
 		return
 	}
-	ws.conn = conn
+	ws.use(t)
 	s.mu.Unlock()
 	s.server.wheel.Schedule(&ws.expiry, s.server.opts.UpgradeTimeout, func() { ws.abandon() })
 	s.server.goroutines.run(func() {
-		if _, err := conn.Write([][]byte{answer}); err != nil {
+		if _, err := ws.conn.Write([][]byte{t.answer}); err != nil {
 			ws.abandon()
 			return
 		}
-		ws.run(early)
+		ws.run(t.early)
 	})
 }
 
@@ -188,16 +215,17 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 // at once (spec 3.1): clients understand a closed connection better than a refused one.
 func (s *Server) turnAway(w http.ResponseWriter, r *http.Request) {
 	s.stats.refused.Add(1)
-	conn, answer, _, err := s.takeOver(w, r)
+	t, err := s.takeOver(w, r)
 	if err != nil {
 		return
 	}
+	conn := t.conn
 	deadline := new(wheel.Timer)
 	s.wheel.Schedule(deadline, closeTimeout, func() { _ = conn.Close() })
 	s.goroutines.run(func() {
 		defer conn.Close()
 		defer s.wheel.Stop(deadline)
-		if _, err := conn.Write([][]byte{wsframe.AppendClose(answer, wsframe.StatusProtocol, "")}); err != nil {
+		if _, err := conn.Write([][]byte{wsframe.AppendClose(t.answer, wsframe.StatusProtocol, "")}); err != nil {
 			return
 		}
 		_ = conn.CloseWrite()
@@ -423,9 +451,8 @@ func (ws *webSocket) probe(packet []byte) bool {
 		}
 		p := s.poll
 		s.transport, s.ws, s.upgrade, s.poll = WebSocket, ws, nil, nil
-		s.upgraded = true
+		s.upgraded, s.deflate, s.text = true, ws.deflate, ws.text
 		s.server.stats.upgrades.Add(1)
-		s.text = ws.text
 		ws.probing = false
 		if p != nil {
 			p.moved = true // the client was not to poll any more, and is told so

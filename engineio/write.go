@@ -25,7 +25,7 @@ func (s *Session) Append(m *Message, volatile bool) error {
 	if err := s.reserve(len(m.frames), m.packets); err != nil {
 		return err
 	}
-	s.queue().addMessage(m, volatile)
+	s.queue().addMessage(m, volatile, s.deflate)
 	return nil
 }
 
@@ -57,7 +57,13 @@ func (s *Session) SendText(payload []byte) error {
 		s.mu.Unlock()
 		return err
 	}
-	s.queue().addText(packetMessage, payload)
+	if d := s.deflate; d != nil && len(payload) >= d.Threshold {
+		m := new(Message)
+		m.AppendText(payload)
+		s.queue().addMessage(m, false, d)
+	} else {
+		s.queue().addText(packetMessage, payload)
+	}
 	s.offerUnlock()
 	return nil
 }
@@ -86,7 +92,7 @@ func (s *Session) SendWait(ctx context.Context, m *Message) error {
 			return ErrOutboundFull
 		case s.fits(len(m.frames), m.packets):
 			s.chargeLocked(len(m.frames), m.packets)
-			s.queue().addMessage(m, false)
+			s.queue().addMessage(m, false, s.deflate)
 			s.offerUnlock()
 			return nil
 		}
@@ -241,6 +247,7 @@ func (s *Session) flushUnlock() {
 	for range 4 {
 		box := s.takeLocked()
 		s.mu.Unlock()
+		box.deflate(s.server.opts.PerMessageDeflate)
 		n, err := s.ws.conn.TryWrite(box.vector(box.scratch()))
 		box.sent += n
 		s.mu.Lock()
@@ -282,6 +289,7 @@ func (s *Session) drainFrom(box *outbox) {
 			}
 			box = s.takeLocked()
 			s.mu.Unlock()
+			box.deflate(s.server.opts.PerMessageDeflate)
 		}
 		err := s.writeAll(box)
 		s.mu.Lock()

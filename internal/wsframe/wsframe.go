@@ -55,6 +55,8 @@ type Message struct {
 type Reader struct {
 	// Limit is the largest message accepted, in bytes; a longer one is close code 1009.
 	Limit int64
+	// Deflated is whether permessage-deflate was negotiated. Limit holds before and after inflation.
+	Deflated bool
 
 	in      []byte // what is left of the bytes fed
 	head    [ws.MaxHeaderSize]byte
@@ -65,7 +67,8 @@ type Reader struct {
 	frame     ws.Header
 	left      int64 // payload bytes of the frame still to come
 	message   []byte
-	messageOp Op // of the message under way, 0 when there is none
+	messageOp Op   // of the message under way, 0 when there is none
+	deflated  bool // it is compressed
 	fragments int
 	control   []byte // payload of a control frame that came in pieces
 }
@@ -129,6 +132,12 @@ func (r *Reader) Next() (m Message, ok bool, err error) {
 }
 
 func (r *Reader) finish(op Op, payload []byte) (Message, bool, error) {
+	if r.deflated {
+		var err error
+		if payload, err = inflate(payload, r.Limit); err != nil {
+			return Message{}, false, err
+		}
+	}
 	if op == Text && !utf8.Valid(payload) {
 		return Message{}, false, &Error{StatusInvalid, "text is not valid UTF-8"}
 	}
@@ -160,6 +169,11 @@ func (r *Reader) header() error {
 	if r.messageOp != 0 {
 		state |= ws.StateFragmented
 	}
+	// The bit has a meaning on the first frame of a data message, and is an error anywhere else.
+	deflated := r.Deflated && h.Rsv == rsv1>>4 && (h.OpCode == Text || h.OpCode == Binary)
+	if deflated {
+		h.Rsv = 0
+	}
 	if err := ws.CheckHeader(h, state); err != nil {
 		return &Error{StatusProtocol, err.Error()}
 	}
@@ -168,7 +182,7 @@ func (r *Reader) header() error {
 			return &Error{StatusTooBig, fmt.Sprintf("message exceeds the limit of %d bytes", r.Limit)}
 		}
 		if h.OpCode != ws.OpContinuation {
-			r.messageOp = h.OpCode
+			r.messageOp, r.deflated = h.OpCode, deflated
 		}
 		if r.fragments++; r.fragments > maxFragments {
 			return &Error{StatusTooBig, "message comes in too many fragments"}
