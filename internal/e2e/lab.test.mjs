@@ -1,6 +1,6 @@
 // The official client against the harness's own server (lab_test.go): what the conformance profiles have no event
 // for. `/lab` has rooms, acks asked by the server and slow handlers, `/guarded` a middleware, and `/journal` tells
-// who left `/lab` and why. Rows: S-33, S-55, S-56, S-65, S-70, S-86…S-94.
+// who left `/lab` and why. Rows: S-33, S-40…S-43, S-55, S-56, S-58, S-59, S-65, S-66, S-70, S-71, S-86…S-94.
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import { eventually, next, pause, server, several, unique, within } from "./support.mjs";
@@ -80,6 +80,71 @@ for (const [way, options] of Object.entries(ways)) {
       assert.deepEqual(heard.a, ["in red", "after b left"]);
       assert.deepEqual(heard.b, ["to red", "to both, once each", "in red", "to b alone"]);
       assert.deepEqual(heard.c, ["to both, once each", "blue but not red"]);
+    });
+
+    test("a room is asked: who answered what, without waiting for who leaves (S-71)", async () => {
+      const [a, b, c] = await Promise.all([join(), join(), join()]);
+      const room = unique("voters");
+      await Promise.all([a, b, c].map((client) => ask(client, "join", room)));
+      const vote = async (wait) => {
+        // Not through ask, which hears of one argument of an ack only.
+        const [votes, complete] = await new Promise((resolve) => a.emit("poll", room, wait, "tea?", (...args) => resolve(args)));
+        return [Object.fromEntries(votes.map(({ id, answer, error }) => [id, error ?? answer])), complete];
+      };
+      const ids = { a: a.id, b: b.id, c: c.id };
+      a.on("question", (what, answer) => answer("a: " + what));
+      b.on("question", (what, answer) => answer({ b: Buffer.from([1]) }));
+      c.on("question", (what, answer) => answer());
+      assert.deepEqual(await vote(5000), [{ [ids.a]: "a: tea?", [ids.b]: { b: Buffer.from([1]) }, [ids.c]: null }, true]);
+
+      c.off("question").on("question", () => c.disconnect());
+      const start = performance.now();
+      const [votes, complete] = await vote(5000);
+      assert.equal(votes[ids.a], "a: tea?");
+      assert.match(votes[ids.c], /disconnected/);
+      assert.ok(complete && performance.now() - start < 3000, `took ${performance.now() - start} ms`);
+
+      b.off("question");
+      assert.deepEqual(await vote(300), [{ [ids.a]: "a: tea?" }, false]);
+    });
+
+    test("a room is counted, moved and evicted (S-40 to S-43)", async () => {
+      const [a, b, c] = await Promise.all([join(), join(), join()]);
+      const red = unique("red"), blue = unique("blue");
+      await Promise.all([ask(a, "join", red), ask(b, "join", red)]);
+      const census = async (room) => Object.fromEntries((await ask(c, "census", room)).map(({ id, rooms }) => [id, rooms]));
+      assert.deepEqual(await census(red), { [a.id]: [red], [b.id]: [red] });
+      assert.equal(await ask(c, "move", red, blue), true);
+      assert.deepEqual(await census(red), {});
+      assert.deepEqual(await census(blue), { [a.id]: [blue], [b.id]: [blue] });
+      const gone = Promise.all([next(a, "disconnect"), next(b, "disconnect")]);
+      assert.equal(await ask(c, "evict", blue, false), true);
+      assert.deepEqual((await gone).map((reason) => [reason].flat()[0]), ["io server disconnect", "io server disconnect"]);
+      assert.deepEqual(await census(blue), {});
+      assert.ok(c.connected);
+    });
+
+    test("catch-all listeners hear of events both ways, not of acks (S-58, S-59)", async () => {
+      const [client, other] = await Promise.all([join(), join()]);
+      await ask(client, "spy");
+      await ask(client, "echo", 1);
+      client.emit("nobody handles this");
+      const back = next(client, "back");
+      client.emit("back", 2);
+      await back;
+      const shouted = next(client, "spy-shout");
+      await ask(other, "in", [client.id], [], "spy-shout", 3);
+      await shouted;
+      const heard = await ask(client, "spied");
+      assert.deepEqual(heard, ["in echo", "in nobody handles this", "in back", "out back", "out spy-shout", "in spied"]);
+      assert.equal(await ask(client, "echo", "still there"), "still there");
+    });
+
+    test("an event that a middleware refuses is answered, and nothing else happens (S-66)", async () => {
+      const client = await join();
+      assert.deepEqual(await ask(client, "forbidden", 1, 2), { status: "error", code: "FORBIDDEN", message: "not for you", details: [1, 2] });
+      client.emit("forbidden");
+      assert.equal(await ask(client, "echo", "still there"), "still there");
     });
 
     test("broadcast reaches everyone but the sender", async () => {

@@ -41,6 +41,8 @@ func startLab(t *testing.T) (url string) {
 	l := &lab{server: srv, reasons: map[string]socketio.Reason{}}
 	l.rooms(srv.Of("/lab"))
 	l.questions(srv.Of("/lab"))
+	l.polls(srv.Of("/lab"))
+	l.spies(srv.Of("/lab"))
 	l.presence(srv.Of("/lab"), srv.Of("/journal"))
 	guard(srv.Of("/guarded"))
 	mux := http.NewServeMux()
@@ -160,6 +162,84 @@ func (l *lab) questions(ns *socketio.Namespace) {
 		ms := arg[int](e, 0)
 		<-time.After(time.Duration(ms) * time.Millisecond)
 		_ = e.Ack(ms)
+	})
+}
+
+// polls ask whole rooms (S-71): "poll" says who answered what, and whether that is all.
+func (l *lab) polls(ns *socketio.Namespace) {
+	type vote struct {
+		ID     string `json:"id"`
+		Answer any    `json:"answer"`
+		Error  string `json:"error,omitempty"`
+	}
+	ns.Handle("poll", func(ctx context.Context, e *socketio.Event) {
+		wait := time.Duration(arg[int](e, 1)) * time.Millisecond
+		votes, complete := []vote{}, true
+		for a, err := range ns.In(arg[string](e, 0)).Timeout(wait).Answers(ctx, "question", arg[any](e, 2)) {
+			if err != nil {
+				complete = false
+				break
+			}
+			v := vote{ID: a.SocketID}
+			if a.Err != nil {
+				v.Error = a.Err.Error()
+			} else {
+				_ = a.Decode(0, &v.Answer)
+			}
+			votes = append(votes, v)
+		}
+		_ = e.Ack(votes, complete)
+	})
+	// "census" describes a room, "evict" throws everybody out of it (S-40 to S-43).
+	ns.Handle("census", func(ctx context.Context, e *socketio.Event) {
+		type member struct {
+			ID    string   `json:"id"`
+			Rooms []string `json:"rooms"`
+		}
+		members := []member{}
+		sockets, err := ns.In(arg[string](e, 0)).FetchSockets(ctx)
+		for _, s := range sockets {
+			members = append(members, member{s.ID(), s.Rooms()[1:]})
+		}
+		_ = e.Ack(members, err == nil)
+	})
+	ns.Handle("move", func(_ context.Context, e *socketio.Event) {
+		from, to := ns.In(arg[string](e, 0)), arg[string](e, 1)
+		_ = e.Ack(from.SocketsJoin(to) == nil && from.SocketsLeave(arg[string](e, 0)) == nil)
+	})
+	ns.Handle("evict", func(_ context.Context, e *socketio.Event) {
+		_ = e.Ack(ns.In(arg[string](e, 0)).DisconnectSockets(arg[bool](e, 1)) == nil)
+	})
+}
+
+// spies hear of everything that a socket which asks for one gets and sends (S-58, S-59), and a middleware lets nobody
+// through to "forbidden" (S-66).
+func (l *lab) spies(ns *socketio.Namespace) {
+	ns.Handle("spy", func(_ context.Context, e *socketio.Event) {
+		s := e.Socket()
+		var mu sync.Mutex
+		heard := []string{}
+		note := func(what string) {
+			mu.Lock()
+			defer mu.Unlock()
+			heard = append(heard, what)
+		}
+		in := s.OnAny(func(_ context.Context, e *socketio.Event) { note("in " + e.Name()) })
+		out := s.OnAnyOutgoing(func(_ *socketio.Socket, event string, args []any) { note("out " + event) })
+		s.Once("spied", func(_ context.Context, e *socketio.Event) {
+			in()
+			out()
+			mu.Lock()
+			defer mu.Unlock()
+			_ = e.Ack(heard)
+		})
+		_ = e.Ack()
+	})
+	ns.UseEvent(func(_ context.Context, e *socketio.Event) error {
+		if e.Name() == "forbidden" {
+			return &socketio.EventError{Code: "FORBIDDEN", Message: "not for you", Details: all(e)}
+		}
+		return nil
 	})
 }
 
