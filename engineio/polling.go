@@ -85,7 +85,7 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 		}
 		s.mu.Unlock()
 		if pending {
-			s.end(ReasonTransportClose, errors.New("engineio: the client aborted a poll"))
+			s.end(ReasonTransportError, errors.New("engineio: the client aborted a poll"))
 			return
 		}
 		<-p.ready
@@ -333,6 +333,14 @@ func (s *Session) closedByPeer(reason Reason) {
 	s.end(reason, nil)
 }
 
+// decodeBase64 takes base64 with or without its padding, as the reference does.
+func decodeBase64(text []byte) ([]byte, error) {
+	if len(text)%4 == 0 {
+		return base64.StdEncoding.AppendDecode(nil, text)
+	}
+	return base64.RawStdEncoding.AppendDecode(nil, text)
+}
+
 // handleText handles one text packet of either transport. A reason means that the session is to end,
 // with or without an error.
 func (s *Session) handleText(packet []byte, b *batch) (Reason, error) {
@@ -344,7 +352,7 @@ func (s *Session) handleText(packet []byte, b *batch) (Reason, error) {
 		b.begin()
 		s.deliver(packet[1:], false)
 	case packetBase64:
-		data, err := base64.StdEncoding.AppendDecode(nil, packet[1:])
+		data, err := decodeBase64(packet[1:])
 		if err != nil {
 			return ReasonParseError, fmt.Errorf("engineio: binary packet: %w", err)
 		}

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -81,6 +82,11 @@ func TestPolling(t *testing.T) {
 	if h.Get("Content-Type") != "text/plain; charset=UTF-8" || h.Get("Cache-Control") != "no-store" {
 		t.Errorf("headers %v", h)
 	}
+	// The reference takes base64 without its padding, so some client may send it so.
+	f.do("POST", url, "bAQIDBA")
+	if _, body, _ = f.do("GET", url, ""); body != "bAQIDBA==" {
+		t.Errorf("without padding: %q", body)
+	}
 	// A body over the limit is refused and the session lives on.
 	if status, _, _ = f.do("POST", url, "4"+strings.Repeat("x", 1000)); status != http.StatusRequestEntityTooLarge {
 		t.Errorf("body over the limit: %d", status)
@@ -97,6 +103,36 @@ func TestPolling(t *testing.T) {
 	}
 	if status, body, _ = f.do("GET", url, ""); status != 400 || !strings.Contains(body, `"code":1`) {
 		t.Errorf("after the end: %d %q", status, body)
+	}
+}
+
+// Row S-91: a poll that its client gives up ends the session.
+func TestAbortedPoll(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{}, true)
+	defer f.close()
+	sid, r := f.openPolling()
+	ctx, abort := context.WithCancel(t.Context())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"&sid="+sid, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answered := make(chan error)
+	go func() {
+		_, err := f.client.Do(req)
+		answered <- err
+	}()
+	eventually(t, "the poll is pending", func() bool {
+		r.session.mu.Lock()
+		defer r.session.mu.Unlock()
+		return r.session.poll != nil
+	})
+	abort()
+	if err := <-answered; err == nil {
+		t.Error("the poll was answered")
+	}
+	if reason := <-r.closed; reason != ReasonTransportError {
+		t.Errorf("reason %q", reason)
 	}
 }
 

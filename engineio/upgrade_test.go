@@ -167,6 +167,32 @@ func TestAbandonedUpgrade(t *testing.T) {
 	}
 }
 
+// What ends an upgrade is answered as WebSockets are closed (RFC 6455 section 5.5.1): a client that only sees the
+// connection break would take it for the network's fault.
+func TestAbandonedUpgradeIsClosed(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{}, true)
+	defer f.close()
+	sid, _ := f.openPolling()
+	c := f.dial("&sid=" + sid)
+	c.send("4hello")
+	if got := c.read(); got != "close:1002" {
+		t.Errorf("after a wrong packet: %q", got)
+	}
+	c.conn.Close()
+	eventually(t, "it is gone", func() bool { return f.server.Stats().UpgradesFailed == 1 })
+	c = f.dial("&sid=" + sid)
+	c.send("2probe")
+	c.read()
+	if _, err := c.conn.Write(masked(wsframe.Close, "\x03\xe8")); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.read(); got != "close:1000" {
+		t.Errorf("after the client's close: %q", got)
+	}
+	c.conn.Close()
+}
+
 // Nothing is lost or reordered while events flow both ways during the whole upgrade.
 func TestUpgradeUnderLoad(t *testing.T) {
 	t.Parallel()

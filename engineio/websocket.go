@@ -371,6 +371,7 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 	case wsframe.Close:
 		code, _ := wsframe.CloseCode(m.Payload)
 		if ws.probing {
+			_, _ = ws.conn.Write([][]byte{wsframe.AppendClose(nil, code, "")})
 			return false
 		}
 		s.mu.Lock()
@@ -464,6 +465,7 @@ func (ws *webSocket) probe(packet []byte) bool {
 		return true
 	default:
 		s.server.opts.Logger.Debug("engine.io upgrade abandoned", "packet", fmt.Sprintf("%.20q", packet))
+		_, _ = ws.conn.Write([][]byte{wsframe.AppendClose(nil, wsframe.StatusProtocol, "")})
 		return false
 	}
 }
