@@ -7,8 +7,13 @@ import { compareAll } from "./differential/compare.mjs";
 import { acks } from "./differential/ack.mjs";
 import { connects } from "./differential/connect.mjs";
 import { emits } from "./differential/emit.mjs";
+import { grammar, limits } from "./differential/grammar.mjs";
+import { leaving } from "./differential/leave.mjs";
+import { heartbeat, polling, upgrading } from "./differential/polling.mjs";
+import { requests } from "./differential/request.mjs";
 import { rooms } from "./differential/room.mjs";
 
 after(endAll);
 
-for (const [area, table] of Object.entries({ connects, emits, acks, rooms })) describe(area, () => compareAll(table));
+const areas = { connects, emits, acks, rooms, leaving, requests, polling, upgrading, heartbeat, grammar, limits };
+for (const [area, table] of Object.entries(areas)) describe(area, () => compareAll(table));

@@ -3,12 +3,14 @@ package e2e
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -64,12 +66,17 @@ func (a *twins) serve(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusNotImplemented)
 		return
 	}
+	twin := &twin{journal: &journal{entries: map[string][][]any{}}}
+	c.Engine.OnConnectionError = twin.refused
 	srv, err := socketio.New(c.Options)
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
-	twin := &twin{server: srv, journal: &journal{entries: map[string][][]any{}}}
+	twin.server = srv
+	if c.middleware != nil {
+		srv.Engine().Use(c.middleware)
+	}
 	for _, name := range []string{"/", "/one", "/two", "/guarded", "/chain"} {
 		twin.speak(srv.Of(name))
 	}
@@ -96,7 +103,8 @@ func (a *twins) serve(w http.ResponseWriter, r *http.Request) {
 // configuration is a server as a script asks for it.
 type configuration struct {
 	socketio.Options
-	path string
+	path       string
+	middleware func(http.Handler) http.Handler
 }
 
 // configure names the configurations of differential/reference.mjs.
@@ -133,10 +141,54 @@ func configure(name string) (c configuration, err error) {
 		}
 	case "open":
 		engine.CORS = &engineio.CORS{Origins: []string{"*"}}
+	case "cookie":
+		engine.Cookie = &http.Cookie{}
+	case "biscuit":
+		engine.Cookie = &http.Cookie{
+			Name: "biscuit", Path: "/custom", SameSite: http.SameSiteStrictMode, Secure: true, MaxAge: 60, Domain: "good.example",
+		}
+	case "doorman":
+		engine.AllowRequest = func(r *http.Request) error {
+			if r.URL.Query().Get("door") == "shut" {
+				return errors.New("the door is shut")
+			}
+			return nil
+		}
+	case "uncompressed":
+		engine.NoHTTPCompression = true
+	case "middle":
+		c.middleware = middle
+	case "headed":
+		engine.InitialHeaders = func(h http.Header, _ *http.Request) { h.Set("X-First", "first") }
+		engine.Headers = func(h http.Header, _ *http.Request) { h.Set("X-Every", "every") }
+	case "named":
+		n := new(atomic.Int64)
+		engine.GenerateID = func(r *http.Request) (string, error) {
+			if r.URL.Query().Get("id") == "fail" {
+				return "", errors.New("no id")
+			}
+			return fmt.Sprintf("session-number-%05d", n.Add(1)), nil
+		}
 	default:
 		err = fmt.Errorf("no configuration %q", name)
 	}
 	return c, err
+}
+
+// middle marks every answer, stops a request or answers it itself, as the query says (S-63).
+func middle(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Middle", "was here")
+		switch r.URL.Query().Get("middle") {
+		case "stop": // without an answer
+		case "answer":
+			w.Header().Set("Content-Type", "text/plain")
+			w.WriteHeader(http.StatusTeapot)
+			fmt.Fprint(w, "short and stout")
+		default:
+			next.ServeHTTP(w, r)
+		}
+	})
 }
 
 // greetings is how many events a client wants when it connects.

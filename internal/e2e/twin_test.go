@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/url"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/perch-go/perch/engineio"
 	"github.com/perch-go/perch/socketio"
 )
 
@@ -109,7 +111,22 @@ func operator(s *socketio.Socket, f flags) *socketio.Broadcast {
 	if f.Volatile {
 		b = b.Volatile()
 	}
-	return b
+	if f.Compress != nil {
+		b = b.Compress(*f.Compress)
+	}
+	return b.Timeout(f.wait())
+}
+
+// own is the operator of the one socket that the flags mean.
+func own(s *socketio.Socket, f flags) socketio.Emitter {
+	e := s.Timeout(f.wait())
+	if f.Volatile {
+		e = e.Volatile()
+	}
+	if f.Compress != nil {
+		e = e.Compress(*f.Compress)
+	}
+	return e
 }
 
 // from are the arguments from i on.
@@ -117,6 +134,12 @@ func (c call) from(i int) []any { return all(c.Event)[i:] }
 
 var words = map[string]func(c call){
 	"echo": func(c call) {
+		for i := range c.NumArgs() {
+			if err := c.Decode(i, new(any)); err != nil {
+				c.ack(map[string]any{"error": "cannot be decoded"})
+				return
+			}
+		}
 		if c.WantsAck() {
 			_ = c.Ack(all(c.Event)...)
 			return
@@ -137,33 +160,35 @@ var words = map[string]func(c call){
 	},
 	"cast": func(c call) {
 		f, event, args := arg[flags](c.Event, 0), arg[string](c.Event, 1), c.from(2)
-		switch {
-		case f.alone() && f.Volatile:
-			c.done(c.socket.Volatile().Emit(event, args...), "cast")
-		case f.alone():
-			c.done(c.socket.Emit(event, args...), "cast")
-		default:
-			c.done(operator(c.socket, f).Emit(event, args...), "cast")
+		if f.alone() {
+			c.done(own(c.socket, f).Emit(event, args...), "cast")
+			return
 		}
+		c.done(operator(c.socket, f).Emit(event, args...), "cast")
 	},
 	"ask": func(c call) {
-		f, event, args := arg[flags](c.Event, 0), arg[string](c.Event, 1), c.from(2)
-		var reply *socketio.Reply
-		var err error
-		if f.Timeout > 0 {
-			reply, err = c.socket.Timeout(f.wait()).EmitWithAck(c.ctx, event, args...)
-		} else {
-			reply, err = c.socket.EmitWithAck(c.ctx, event, args...)
-		}
+		reply, err := own(c.socket, arg[flags](c.Event, 0)).EmitWithAck(c.ctx, arg[string](c.Event, 1), c.from(2)...)
 		if err != nil {
 			c.ack(fault(err))
 			return
 		}
-		answer := make([]any, reply.NumArgs())
-		for i := range answer {
-			_ = reply.Decode(i, &answer[i])
+		c.ack(map[string]any{"answer": decoded(reply)})
+	},
+	"askAll": func(c call) {
+		answers, err := operator(c.socket, arg[flags](c.Event, 0)).EmitWithAck(c.ctx, arg[string](c.Event, 1), c.from(2)...)
+		result := map[string]any{}
+		if err != nil {
+			result = fault(err)
 		}
-		c.ack(map[string]any{"answer": answer})
+		values := []any{} // the first argument of each that answered, as the reference has it
+		for _, answer := range answers {
+			var v any
+			if answer.Decode(0, &v) == nil || answer.Err == nil {
+				values = append(values, v)
+			}
+		}
+		result["answers"] = values
+		c.ack(result)
 	},
 	"join":  func(c call) { c.done(c.socket.Join(texts(c.from(0))...), "joined") },
 	"leave": func(c call) { c.socket.Leave(arg[string](c.Event, 0)); c.ack("left") },
@@ -172,17 +197,38 @@ var words = map[string]func(c call){
 		c.ack(slices.Contains(c.socket.Rooms(), c.socket.ID()))
 	},
 	"kick": func(c call) { c.socket.Disconnect(arg[bool](c.Event, 0)) },
+	"fetchSockets": func(c call) {
+		found, err := operator(c.socket, arg[flags](c.Event, 0)).FetchSockets(c.ctx)
+		if err != nil {
+			c.ack(fault(err))
+			return
+		}
+		list := make([]any, len(found))
+		for i, s := range found {
+			rooms := slices.DeleteFunc(s.Rooms(), func(room string) bool { return room == s.ID() })
+			slices.Sort(rooms)
+			var auth any
+			_ = json.Unmarshal(s.Handshake().Auth, &auth)
+			list[i] = map[string]any{"id": s.ID(), "rooms": rooms, "data": data(s), "key": s.Handshake().Query.Get("key"), "auth": auth}
+		}
+		c.ack(list)
+	},
+	"socketsJoin": func(c call) {
+		c.done(operator(c.socket, arg[flags](c.Event, 0)).SocketsJoin(arg[[]string](c.Event, 1)...), "joined")
+	},
+	"socketsLeave": func(c call) {
+		c.done(operator(c.socket, arg[flags](c.Event, 0)).SocketsLeave(arg[[]string](c.Event, 1)...), "left")
+	},
+	"disconnectSockets": func(c call) {
+		b, closeConn := operator(c.socket, arg[flags](c.Event, 0)), arg[bool](c.Event, 1)
+		c.ack("disconnecting")
+		time.AfterFunc(20*time.Millisecond, func() { _ = b.DisconnectSockets(closeConn) })
+	},
 	"data": func(c call) {
 		if c.NumArgs() > 0 {
 			c.socket.Store("value", arg[any](c.Event, 0))
 		}
-		data := map[string]any{}
-		for _, name := range []string{"value", "first", "second", "third"} {
-			if v, ok := c.socket.Load(name); ok {
-				data[name] = v
-			}
-		}
-		c.ack(data)
+		c.ack(data(c.socket))
 	},
 	"handshake": func(c call) {
 		h := c.socket.Handshake()
@@ -222,6 +268,26 @@ var words = map[string]func(c call){
 	"say": func(c call) { _ = c.socket.Emit(arg[string](c.Event, 0), arg[any](c.Event, 1)) },
 }
 
+// data is what is kept with a socket here.
+func data(h socketio.Holder) map[string]any {
+	all := map[string]any{}
+	for _, name := range []string{"value", "first", "second", "third"} {
+		if v, ok := h.Load(name); ok {
+			all[name] = v
+		}
+	}
+	return all
+}
+
+// decoded are the arguments of an acknowledgement.
+func decoded(r *socketio.Reply) []any {
+	args := make([]any, r.NumArgs())
+	for i := range args {
+		_ = r.Decode(i, &args[i])
+	}
+	return args
+}
+
 func texts(args []any) []string {
 	list := make([]string, len(args))
 	for i, v := range args {
@@ -243,12 +309,16 @@ func params(query url.Values) map[string]string {
 
 // speak teaches a namespace the words.
 func (t *twin) speak(ns *socketio.Namespace) {
+	ns.OnError(func(_ context.Context, e *socketio.Event, err error) {
+		t.journal.write(keyOf(e.Socket()), "error", err.Error())
+	})
 	for word, act := range words {
 		ns.Handle(word, func(ctx context.Context, e *socketio.Event) { act(call{e, e.Socket(), ctx}) })
 	}
 	ns.Hook(socketio.Hooks{
 		Connection: func(_ context.Context, s *socketio.Socket) error {
 			t.journal.write(keyOf(s), "connection", ns.Name())
+			t.watch(s)
 			for i := range greetings(s) {
 				if err := s.Emit("greeting", i); err != nil {
 					return err
@@ -260,6 +330,48 @@ func (t *twin) speak(ns *socketio.Namespace) {
 			t.journal.write(keyOf(s), "left", ns.Name(), r, others(s))
 		},
 	})
+}
+
+// watch journals what the query's parameter watch names: any, outgoing, packets (S-57 to S-59).
+func (t *twin) watch(s *socketio.Socket) {
+	key := keyOf(s)
+	note := func(what string) socketio.Handler {
+		return func(_ context.Context, e *socketio.Event) { t.journal.write(key, append([]any{what}, packet(e)...)...) }
+	}
+	for what := range strings.SplitSeq(s.Handshake().Query().Get("watch"), ",") {
+		switch what {
+		case "any":
+			s.OnAny(note("any"))
+		case "outgoing":
+			s.OnAnyOutgoing(func(_ *socketio.Socket, event string, args []any) {
+				t.journal.write(key, append([]any{"outgoing", event}, args...)...)
+			})
+		case "packets":
+			s.Use(func(ctx context.Context, e *socketio.Event) error {
+				note("packet")(ctx, e)
+				switch e.Name() {
+				case "forbidden":
+					return &socketio.EventError{Message: "forbidden event"}
+				case "slow":
+					<-time.After(50 * time.Millisecond)
+				}
+				return nil
+			})
+			s.Use(func(_ context.Context, e *socketio.Event) error {
+				t.journal.write(key, "second", e.Name())
+				return nil
+			})
+		}
+	}
+}
+
+// packet is an event as the reference shows it: its name, its arguments, its acknowledgement.
+func packet(e *socketio.Event) []any {
+	list := append([]any{e.Name()}, all(e)...)
+	if e.WantsAck() {
+		list = append(list, "(ack)")
+	}
+	return list
 }
 
 // guard refuses by the auth's token, at once or later (S-65).
@@ -296,4 +408,13 @@ func (t *twin) chain(ns *socketio.Namespace) {
 			return nil
 		})
 	}
+}
+
+// refused notes requests that the engine refused (S-79), with what AllowRequest said where the reference has it.
+func (t *twin) refused(e *engineio.ConnectionError) {
+	why := e.Context
+	if e.Code == engineio.CodeForbidden && why == "" {
+		why = e.Message
+	}
+	t.journal.write(e.Request.URL.Query().Get("key"), "connection_error", int(e.Code), e.Code.String(), why)
 }

@@ -10,6 +10,10 @@ const sides = { reference: server("PERCH_REFERENCE_URL"), ours: server("PERCH_OU
 /** A script whose records are not equal on purpose: why, and the lines that only one side has. */
 export const differs = (why, lines, script) => ({ why, lines, script });
 
+/** A script whose WebSocket is closed by ours with a code, where the reference's close frame says nothing. */
+export const closes = (code, script, actor = "w") =>
+  differs("RFC 6455 7.4: the close frame says why", { reference: [`${actor} closed`], ours: [`${actor} closed ${code}`] }, script);
+
 /** The same script over each way a client may take. */
 export const eachWay = (name, script) =>
   Object.fromEntries(["websocket", "polling", "upgrade"].map((way) => [`${name}, ${way}`, (x) => script(x, way)]));
@@ -24,8 +28,7 @@ async function play(side, n, script) {
     await stage.sync(...stage.clients.filter(({ socket, mute }) => socket.connected && !mute));
     return stage.record.lines();
   } catch (err) {
-    err.message = `${side}: ${err.message}\nso far:\n${stage.record.lines().join("\n")}`;
-    throw err;
+    throw new Error(`${side}: ${err.message}\nso far:\n${stage.record.lines().join("\n")}`, { cause: err });
   } finally {
     stage.close();
   }

@@ -3,7 +3,7 @@
 import http from "node:http";
 import { io } from "socket.io-client";
 import { Frames, SEPARATOR, address } from "../wire.mjs";
-import { PATIENCE, eventually, next, within } from "../support.mjs";
+import { PATIENCE, eventually, next, pause, within } from "../support.mjs";
 import { Record, line, show } from "./record.mjs";
 
 const cached = new Map();
@@ -96,24 +96,32 @@ export class Stage {
   }
 
   /** One request by hand; what comes back is written down. */
-  async http(name, method, target, { server, url, headers, body, headersShown = true } = {}) {
+  async http(name, method, target, { server, url, headers, body, hide = [], bodyShown = true, patience } = {}) {
     const base = url ?? (await this.server(server));
-    const answer = await request(base, method, target, headers, body);
-    this.record.write(name, `${method} ${target}: ${answer.status} ${show(answer.body)}`);
-    if (headersShown) for (const header of shownHeaders(answer)) this.record.write(name, `  ${header}`);
+    const keyed = `${target}${target.includes("?") ? "&" : "?"}key=${this.own(name)}`;
+    let answer;
+    try {
+      answer = await request(base, method, keyed, headers, body, patience);
+    } catch (err) {
+      if (!patience) throw err;
+      this.record.write(name, `${method} ${target}: no answer`);
+      return {};
+    }
+    this.record.write(name, `${method} ${target}: ${answer.status}${bodyShown ? ` ${show(answer.body)}` : ""}`);
+    for (const header of shownHeaders(answer)) if (!hide.includes(header.split(":")[0])) this.record.write(name, `  ${header}`);
     for (const [, kind, id] of answer.body.matchAll(/"(sid|pid)":"([^"]+)"/g)) this.record.name(id, `${kind} of ${name}`);
     return answer;
   }
 
   /** What the server noted of a client, once check is satisfied by its entries or an entry is called so. */
-  async journal(actor, check = () => true) {
+  async journal(actor, check = () => true, only = () => true) {
     const done = typeof check === "string" ? (entries) => entries.some(([what]) => what === check) : check;
     const key = this.own(actor.name);
     const entries = await eventually(async () => {
       const list = JSON.parse(await ask(this.control, "journal", { server: actor.base, key }));
       return done(list) && list;
     }, `the journal of ${actor.name}`);
-    for (const entry of entries) this.record.write(actor.name, `journal ${entry.map(show).join(" ")}`);
+    for (const entry of entries.filter(([what]) => only(what))) this.record.write(actor.name, `journal ${entry.map(show).join(" ")}`);
     return entries;
   }
 
@@ -126,7 +134,7 @@ export class Stage {
   }
 }
 
-export function request(base, method, target, headers = {}, body = undefined) {
+export function request(base, method, target, headers = {}, body = undefined, patience = PATIENCE) {
   const { hostname, port } = new URL(base);
   return within(
     new Promise((resolve, reject) => {
@@ -140,6 +148,7 @@ export function request(base, method, target, headers = {}, body = undefined) {
       req.end(body);
     }),
     `an answer to ${method} ${target}`,
+    patience,
   );
 }
 
@@ -230,7 +239,7 @@ class Raw {
     for (let i = 0; i < n; i++) await this.next();
   }
 
-  /** Joins a namespace. */
+  /** Joins a namespace, or is refused. */
   async join(namespace = "") {
     this.send(`40${namespace}`);
     await this.next();
@@ -241,6 +250,13 @@ class Raw {
     const code = await this.frames.ended();
     while (this.frames.queue.length > 0) await this.next();
     this.stage.record.write(this.name, [1000, 1005].includes(code) ? "closed" : `closed ${code}`);
+  }
+
+  /** Whether the connection is still there after a while. */
+  async stays(ms = 150) {
+    const gone = await Promise.race([this.frames.closed.then(() => true), pause(ms)]);
+    if (gone) return this.ended();
+    this.stage.record.write(this.name, "still open");
   }
 
   /** Whether the session answers still or has ended. */
@@ -266,6 +282,11 @@ function naming({ stage, name }, packet) {
 class Poller {
   constructor(stage, name, base, path, query = {}) {
     Object.assign(this, { stage, name, base, path, query });
+  }
+
+  /** The same session, written down under another name. */
+  as(name) {
+    return Object.assign(new Poller(this.stage, name, this.base, this.path, { key: this.stage.own(this.name) }), { sid: this.sid });
   }
 
   target(more = {}) {

@@ -40,10 +40,10 @@ const words = {
   echo: (socket, args, ack) => (ack ? ack(...args) : socket.emit("echo", ...args)),
   ignore: () => {},
   twice: (socket, args, ack) => {
-    ack("first");
-    ack("second");
+    ack?.("first");
+    ack?.("second");
   },
-  late: (socket, [ms, ...args], ack) => void setTimeout(() => ack(...args), ms),
+  late: (socket, [ms, ...args], ack) => void setTimeout(() => ack?.(...args), ms),
   emit: (socket, args, ack) => {
     socket.emit(...args);
     ack?.("emitted");
@@ -54,11 +54,11 @@ const words = {
   },
   ask: (socket, [flags, ...args], ack) => {
     const op = operator(socket, flags);
-    if (flags.timeout) op.timeout(flags.timeout).emit(...args, (err, ...answer) => ack(err ? fault(err) : { answer }));
-    else op.emit(...args, (...answer) => ack({ answer }));
+    if (flags.timeout) op.timeout(flags.timeout).emit(...args, (err, ...answer) => ack?.(err ? fault(err) : { answer }));
+    else op.emit(...args, (...answer) => ack?.({ answer }));
   },
   askAll: (socket, [flags, ...args], ack) => {
-    operator(socket, flags).timeout(flags.timeout).emit(...args, (err, answers) => ack({ answers, ...(err ? fault(err) : {}) }));
+    operator(socket, flags).timeout(flags.timeout).emit(...args, (err, answers) => ack?.({ answers, ...(err ? fault(err) : {}) }));
   },
   join: async (socket, rooms, ack) => {
     await socket.join(rooms);
@@ -68,40 +68,40 @@ const words = {
     await socket.leave(name);
     ack?.("left");
   },
-  rooms: (socket, args, ack) => ack(room(socket, [...socket.rooms])),
-  inOwnRoom: (socket, args, ack) => ack(socket.rooms.has(socket.id)),
+  rooms: (socket, args, ack) => ack?.(room(socket, [...socket.rooms])),
+  inOwnRoom: (socket, args, ack) => ack?.(socket.rooms.has(socket.id)),
   kick: (socket, [close]) => socket.disconnect(close),
   fetchSockets: async (socket, [flags], ack) => {
     const found = await operator(socket, flags).fetchSockets();
-    ack(found.map((other) => ({ id: other.id, rooms: room(other, [...other.rooms]), data: other.data, key: other.handshake.query.key, auth: other.handshake.auth })));
+    ack?.(found.map((other) => ({ id: other.id, rooms: room(other, [...other.rooms]), data: other.data, key: other.handshake.query.key, auth: other.handshake.auth })));
   },
   socketsJoin: (socket, [flags, rooms], ack) => {
     operator(socket, flags).socketsJoin(rooms);
-    ack("joined");
+    ack?.("joined");
   },
   socketsLeave: (socket, [flags, rooms], ack) => {
     operator(socket, flags).socketsLeave(rooms);
-    ack("left");
+    ack?.("left");
   },
   disconnectSockets: (socket, [flags, close], ack) => {
-    ack("disconnecting");
+    ack?.("disconnecting");
     setTimeout(() => operator(socket, flags).disconnectSockets(close), 20);
   },
   data: (socket, [value], ack) => {
     if (value !== undefined) socket.data.value = value;
-    ack(socket.data);
+    ack?.(socket.data);
   },
   handshake: (socket, args, ack) => {
     const { headers, address, xdomain, secure, url, query: { t, ...query }, auth } = socket.handshake; // t is a time
-    ack({ tag: headers["x-tag"] ?? null, address, xdomain: Boolean(xdomain), secure, path: new URL(url, "http://host").pathname, query, auth });
+    ack?.({ tag: headers["x-tag"] ?? null, address, xdomain: Boolean(xdomain), secure, path: new URL(url, "http://host").pathname, query, auth });
   },
   state: (socket, args, ack) =>
-    ack({ connected: socket.connected, recovered: socket.recovered, transport: socket.conn.transport.name, protocol: socket.conn.protocol, namespace: socket.nsp.name }),
-  count: (socket, args, ack) => ack(socket.nsp.sockets.size),
-  bytes: (socket, [n], ack) => ack(Buffer.alloc(n, 7)),
+    ack?.({ connected: socket.connected, recovered: socket.recovered, transport: socket.conn.transport.name, protocol: socket.conn.protocol, namespace: socket.nsp.name }),
+  count: (socket, args, ack) => ack?.(socket.nsp.sockets.size),
+  bytes: (socket, [n], ack) => ack?.(Buffer.alloc(n, 7)),
   burst: (socket, [n], ack) => {
     for (let i = 0; i < n; i++) socket.emit("tick", i, i % 3 ? `text ${i}` : Buffer.from([i & 255, i >> 8]));
-    ack(n);
+    ack?.(n);
   },
   say: (socket, [event, value]) => socket.emit(event, value),
 };

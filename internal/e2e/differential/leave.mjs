@@ -1,0 +1,175 @@
+// Why sockets leave, as the server says it and as the client does (S-56, S-61, S-86 to S-94).
+import { pause } from "../support.mjs";
+import { closes, differs, eachWay } from "./compare.mjs";
+
+const left = "left";
+
+/** A client by hand in a room, that does something and is gone. */
+const after = (act, options) => async (x) => {
+  const w = await x.ws("w", options);
+  await w.join();
+  w.send('421["join","red"]');
+  await w.next();
+  await act(w, x);
+  await x.journal(w, left, (what) => what !== "error");
+};
+
+/** S-94 over WebSocket: Node says `forced close` there and `forced server close` over polling. */
+const protocolBroken = (script) =>
+  differs(
+    "S-94: one reason for one cause, whatever the transport",
+    { reference: ['w journal "left" "/" "forced close" ["red"]'], ours: ['w journal "left" "/" "forced server close" ["red"]'] },
+    script,
+  );
+
+export const leaving = {
+  "S-61 the error event before an invalid packet ends the connection": differs(
+    "S-61: there is no error event for it; the reason says it",
+    { reference: ['w journal "error" "invalid payload"'], ours: [] },
+    async (x) => {
+      const w = await x.ws("w");
+      await w.join();
+      w.send("42{}");
+      await w.ended();
+      await x.journal(w, left);
+    },
+  ),
+  ...eachWay("S-86 the client leaves", async (x, way) => {
+    const a = await x.client("a", { way });
+    await a.ask("join", "red");
+    a.socket.disconnect();
+    await x.journal(a, left);
+  }),
+  ...eachWay("S-87 the server disconnects a socket", async (x, way) => {
+    const a = await x.client("a", { way });
+    await a.ask("join", "red");
+    a.tell("kick", false);
+    await a.gone();
+    await x.journal(a, left);
+  }),
+  ...eachWay("S-87 the server disconnects a socket and its connection", async (x, way) => {
+    const a = await x.client("a", { way });
+    a.tell("kick", true);
+    await a.gone();
+    await x.journal(a, left);
+  }),
+  "S-56 one namespace of several": async (x) => {
+    const a = await x.client("a");
+    const b = await x.beside("b", a, "/one");
+    b.tell("kick", false);
+    await b.gone();
+    await a.ask("echo", "still here");
+    await x.journal(a, left);
+  },
+  "S-56 all namespaces with the connection": async (x) => {
+    const a = await x.client("a");
+    const b = await x.beside("b", a, "/one");
+    b.tell("kick", true);
+    await Promise.all([a.gone(), b.gone()]);
+    const entries = await x.journal(a, (entries) => entries.filter(([what]) => what === left).length === 2, () => false);
+    x.note("journal", x.sorted(entries));
+  },
+  "S-56 what was emitted before arrives": async (x) => {
+    const w = await x.ws("w");
+    await w.join();
+    w.send('42["say","last words",1]', '42["kick",false]');
+    await w.several(2);
+    await x.journal(w, left);
+  },
+  "S-56 the packets of disconnecting one namespace": async (x) => {
+    const w = await x.ws("w");
+    await w.join();
+    await w.join("/one,");
+    w.send('42/one,["kick",false]');
+    await w.next();
+    await w.fate();
+  },
+  ...eachWay("S-90 the client closes the connection", async (x, way) => {
+    const a = await x.client("a", { way });
+    await a.ask("join", "red");
+    a.socket.io.engine.close();
+    await x.journal(a, left);
+  }),
+  "S-90 the connection breaks": after((w) => w.frames.ws.terminate()),
+  "S-90 the client closes the WebSocket": after((w) => w.frames.ws.close()),
+  "S-90 with a code of its own": after((w) => w.frames.ws.close(3001, "because")),
+  "S-90 a closed poll": async (x) => {
+    const p = await x.polling("p");
+    await p.join();
+    await p.post("1");
+    await x.journal(p, left);
+    await p.get();
+  },
+  "S-89 no answer to a ping": closes(1006, after((w) => w.ended(), { server: "quick", pongs: false })),
+  "S-89 no answer to a ping over polling": async (x) => {
+    const p = await x.polling("p", { server: "quick" });
+    await p.join();
+    await x.journal(p, left);
+    await p.get();
+  },
+  "S-91 a ping from the client": closes(1002, after((w) => (w.send("2"), w.ended()))),
+  "S-91 a message over the limit": after((w) => (w.send("4".repeat(1001)), w.ended()), { server: "small" }),
+  "S-91 an invalid frame": after(async (w) => {
+    w.frames.ws._socket.write(Buffer.from([0xf1, 0x80, 0, 0, 0, 0]));
+    await w.ended();
+  }),
+  "S-92 an invalid Engine.IO packet": closes(1002, after((w) => (w.send("9"), w.ended()))),
+  "S-92 an empty message": closes(1002, after((w) => (w.send(""), w.ended()))),
+  "S-92 an invalid packet over polling": differs(
+    "S-92: the POST that has the packet is refused, where Node answers ok and closes",
+    {
+      reference: ["p post: 200 ok"],
+      ours: ['p post: 400 {"code":3,"message":"Bad request"}', 'p journal "connection_error" 3 "Bad request" "packet"'],
+    },
+    async (x) => {
+    const p = await x.polling("p");
+    await p.join();
+    await p.post("9");
+    await x.journal(p, left);
+  },
+  ),
+  "S-93 an invalid Socket.IO packet": after((w) => (w.send("42{}"), w.ended())),
+  "S-93 an attachment nobody announced": after((w) => (w.send(Buffer.from([1])), w.ended())),
+  "S-93 an invalid Socket.IO packet over polling": async (x) => {
+    const p = await x.polling("p");
+    await p.join();
+    await p.post("42{}");
+    await p.get();
+    await x.journal(p, left, (what) => what !== "error");
+  },
+  "S-94 a second CONNECT": protocolBroken(after((w) => (w.send("40"), w.ended()))),
+  "S-94 an event for a namespace not joined": protocolBroken(after((w) => (w.send('42/one,["echo"]'), w.ended()))),
+  "S-94 over polling, without a poll": async (x) => {
+    const p = await x.polling("p");
+    await p.join();
+    await p.post("40");
+    await p.get();
+    await x.journal(p, left);
+  },
+  ...eachWay("S-88 the server shuts down", async (x, way) => {
+    const url = await x.server("plain", true);
+    const a = await x.client("a", { url, way });
+    await a.ask("join", "red");
+    await pause(50); // so that a poll is pending
+    await x.shutdown(url);
+    await a.gone();
+    await x.journal(a, left, (what) => what === left);
+  }),
+  "S-61 a question pending when the client leaves": async (x) => {
+    const a = await x.client("a");
+    const b = await x.client("b");
+    a.tell("ask", { timeout: 60 }, "question");
+    await a.hears("question");
+    a.socket.disconnect();
+    await x.journal(a, left);
+    await b.ask("late", 80, "nothing broke");
+  },
+  "S-56 acks of a client that is gone": async (x) => {
+    const a = await x.client("a");
+    const b = await x.client("b");
+    a.tell("late", 30, "late");
+    a.socket.disconnect();
+    await b.ask("late", 60, "nothing broke");
+    await x.journal(a, left);
+  },
+};
