@@ -1,5 +1,6 @@
-// Package engineio is an Engine.IO server (protocol 4): sessions over HTTP long-polling and
-// WebSocket, the upgrade from one to the other, heartbeat, limits, CORS and the origin policy.
+// Package engineio is an Engine.IO server: sessions over HTTP long-polling and WebSocket, the upgrade
+// from one to the other, heartbeat, limits, CORS and the origin policy. It speaks protocol 4, and
+// protocol 3 with the clients of socket.io 1.x and 2.x where Options.AllowEIO3 lets them in.
 //
 // A [Server] is an http.Handler. For every session that opens it calls the function given to [New]
 // and hands what the peer sends to the [Handler] returned:

@@ -160,7 +160,12 @@ const wsRequest = "GET /engine.io/?EIO=4&transport=websocket%s HTTP/1.1\r\nHost:
 // dialWS sends the handshake and whatever early is in one write.
 func dialWS(t *testing.T, conn net.Conn, query string, early ...[]byte) *wsClient {
 	t.Helper()
-	if _, err := conn.Write(append([]byte(fmt.Sprintf(wsRequest, query)), bytes.Join(early, nil)...)); err != nil {
+	return dialRequest(t, conn, fmt.Sprintf(wsRequest, query), early...)
+}
+
+func dialRequest(t *testing.T, conn net.Conn, request string, early ...[]byte) *wsClient {
+	t.Helper()
+	if _, err := conn.Write(append([]byte(request), bytes.Join(early, nil)...)); err != nil {
 		t.Fatal(err)
 	}
 	c := &wsClient{t, conn, bufio.NewReader(conn)}

@@ -1,0 +1,77 @@
+package engineio
+
+import (
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// Spec 3.3: JSONP. Polls are answered with a script, posts are forms.
+func TestJSONP(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, Options{AllowEIO3: true, CORS: &CORS{Origins: []string{"*"}}}, true)
+	defer f.close()
+	_, body, h := f.do("GET", base3+"&b64=1&j=7alert(1)", "")
+	open, ok := strings.CutPrefix(body, `___eio[71]("`)
+	if open, ok = strings.CutSuffix(open, `");`); !ok || h.Get("Content-Type") != "text/javascript; charset=UTF-8" {
+		t.Fatalf("handshake %q as %s", body, h.Get("Content-Type"))
+	}
+	packet, rest, err := cutText3([]byte(strings.ReplaceAll(open, `\"`, `"`)))
+	if err != nil || len(rest) > 0 {
+		t.Fatalf("%q, %v", open, err)
+	}
+	target := base3 + "&j=71&sid=" + openID(t, string(packet))
+	for _, tt := range []struct{ payload, want string }{
+		{"6:4hello", `6:4hello`},
+		{"4:4\U0001f600\u00e9", `4:4` + "\U0001f600\u00e9"},
+		{"8:4\"\\\u2028\u2029\t</", `8:4\"\\\u2028\u2029\u0009</`},
+		{"5:4a\nb\n", `5:4a\u000ab\u000a`},
+		{`6:4["\n"`, `6:4[\"\\n\"`},
+		{`7:4[\\n\n`, `7:4[\\\\n\\n`},
+		{"6:b4eHk=", `6:b4eHk=`},
+	} {
+		// What the client does before it submits the form.
+		value := strings.ReplaceAll(strings.ReplaceAll(tt.payload, `\n`, "\\\n"), "\n", `\n`)
+		status, body, _ := f.do("POST", target, url.Values{"d": {value}}.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+		if status != 200 || body != "ok" {
+			t.Fatalf("post %q: %d %q", tt.payload, status, body)
+		}
+		if _, body, _ := f.do("GET", target, ""); body != `___eio[71]("`+tt.want+`");` {
+			t.Errorf("echo of %q is %s", tt.payload, body)
+		}
+	}
+	if status, _, _ := f.do("POST", target, "d=4:4%ff"); status != 400 {
+		t.Errorf("a form that is not UTF-8: %d", status)
+	}
+}
+
+// A page may run scripts of any origin, and read what they hand over; so JSONP needs to know where a request comes from.
+func TestJSONPOrigins(t *testing.T) {
+	t.Parallel()
+	listed := &CORS{Origins: []string{"https://app.example"}}
+	for _, tt := range []struct {
+		name   string
+		cors   *CORS
+		header []string
+		ok     bool
+	}{
+		{"unknown", nil, nil, false},
+		{"unknown to a list", listed, nil, false},
+		{"anybody", &CORS{Origins: []string{"*"}}, nil, true},
+		{"same origin", nil, []string{"Sec-Fetch-Site", "same-origin"}, true},
+		{"another site", nil, []string{"Sec-Fetch-Site", "cross-site"}, false},
+		{"same host in the referer", nil, []string{"Referer", "http://perch.test/page?x"}, true},
+		{"another in the referer", nil, []string{"Referer", "https://app.example/page"}, false},
+		{"listed in the referer", listed, []string{"Referer", "https://app.example/page", "Sec-Fetch-Site", "cross-site"}, true},
+		{"another than listed", listed, []string{"Referer", "https://evil.example/", "Sec-Fetch-Site", "cross-site"}, false},
+		{"listed origin", listed, []string{"Origin", "https://app.example"}, true},
+		{"another origin", listed, []string{"Origin", "https://evil.example"}, false},
+	} {
+		f := newFixture(t, Options{AllowEIO3: true, CORS: tt.cors}, true)
+		status, body, _ := f.do("GET", base3+"&j=0", "", tt.header...)
+		if ok := status == 200; ok != tt.ok || !ok && body != `{"code":4,"message":"Forbidden"}` {
+			t.Errorf("%s: %d %s", tt.name, status, body)
+		}
+		f.close()
+	}
+}
