@@ -3,6 +3,7 @@ package perch
 import (
 	"iter"
 	"sync/atomic"
+	"time"
 
 	"github.com/perch-go/perch/socketio"
 )
@@ -123,7 +124,8 @@ type Broadcast struct {
 	rooms  []string
 	except []string
 
-	volatile, local bool
+	volatile, local, noCompress bool
+	timeout                     time.Duration
 }
 
 // To adds rooms to the selection; without any it is the whole namespace.
@@ -191,5 +193,5 @@ func (b *Broadcast) selection() (*socketio.Broadcast, error) {
 	if b.local {
 		io = io.Local()
 	}
-	return io, nil
+	return io.Compress(!b.noCompress).Timeout(b.timeout), nil
 }

@@ -184,40 +184,26 @@ func Auth[T any](ctx context.Context) (T, error) {
 
 // Key is safe for concurrent use; what is kept under it is the application's business.
 // It is a typed name for something kept with a socket: make it once, as a package
-// variable, with [NewKey].
-type Key[T any] struct {
-	name string
-}
+// variable, with [NewKey]. It finds its value with a [RemoteSocket] too, in whichever
+// node of a cluster it was set.
+type Key[T any] = socketio.Key[T]
 
 // NewKey makes a key. The name is what others see of it, a cluster or an admin page;
 // two keys of one name and type are the same key.
-func NewKey[T any](name string) Key[T] { return Key[T]{name} }
+func NewKey[T any](name string) Key[T] { return socketio.NewKey[T](name) }
 
-// Name is the name the key was made with.
-func (k Key[T]) Name() string { return k.name }
-
-// Value is what the socket has under the key, or T's zero value.
-func (k Key[T]) Value(s *Socket) T {
-	v, _ := k.Lookup(s)
-	return v
-}
-
-// Lookup is what the socket has under the key, and whether it has anything.
-func (k Key[T]) Lookup(s *Socket) (v T, ok bool) {
+// Load is what the socket has under the name of a key; [Key] knows its type.
+func (s *Socket) Load(name string) (v any, ok bool) {
 	if s.io == nil {
-		return v, false
+		return nil, false
 	}
-	stored, ok := s.io.Load(k.name)
-	if !ok {
-		return v, false
-	}
-	v, ok = stored.(T)
-	return v, ok
+	return s.io.Load(name)
 }
 
-// Set puts v under the key. On a socket without connection it does nothing.
-func (k Key[T]) Set(s *Socket, v T) {
+// Store keeps something under the name of a key. On a socket without connection it
+// does nothing.
+func (s *Socket) Store(name string, v any) {
 	if s.io != nil {
-		s.io.Store(k.name, v)
+		s.io.Store(name, v)
 	}
 }

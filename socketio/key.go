@@ -24,8 +24,13 @@ type Holder interface {
 	Load(key string) (any, bool)
 }
 
+// Keeper is where data can be kept: a *Socket.
+type Keeper interface {
+	Store(key string, v any)
+}
+
 // Set puts v under the key.
-func (k Key[T]) Set(s *Socket, v T) { s.Store(k.name, v) }
+func (k Key[T]) Set(s Keeper, v T) { s.Store(k.name, v) }
 
 // Value is what h has under the key, or T's zero value.
 func (k Key[T]) Value(h Holder) T {
