@@ -25,7 +25,9 @@ var house = []room{
 	{"examples/chat", []string{""}},
 	{"", []string{"socketio", "engineio"}},
 	{"socketio", []string{"socketio/adapter", "socketio/parser", "engineio", "internal/wheel"}},
-	{"socketio/adapter", []string{"socketio/parser"}},
+	{"socketio/adapter/cluster", []string{"socketio/adapter/adaptertest", "socketio/adapter", "socketio/parser", "internal/msgpack", "internal/inbox", "internal/wheel"}},
+	{"socketio/adapter/adaptertest", []string{"socketio/adapter", "socketio/parser"}},
+	{"socketio/adapter", []string{"socketio/parser", "internal/inbox"}},
 	{"socketio/parser", nil},
 	{"engineio", []string{"internal/stream", "internal/wsframe", "internal/wheel", "internal/coding"}},
 	{"internal/msgpack", nil},
@@ -33,6 +35,7 @@ var house = []room{
 	{"internal/wsframe", nil},
 	{"internal/coding", nil},
 	{"internal/wheel", nil},
+	{"internal/inbox", nil},
 	{"internal/runtests", nil},
 }
 

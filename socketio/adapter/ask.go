@@ -4,13 +4,14 @@ import (
 	"context"
 	"maps"
 	"slices"
-	"sync"
+
+	"github.com/perch-go/perch/internal/inbox"
 )
 
 // Ask is Broadcast that asks each member for an acknowledgement.
 func (m *Memory) Ask(ctx context.Context, p *Packet, sel Selection, answer func(Answer)) error {
-	in := newInbox[Answer]()
-	q, err := m.Pose(p, sel, in.put)
+	in := inbox.New[Answer]()
+	q, err := m.Pose(p, sel, in.Put)
 	if err != nil {
 		return err
 	}
@@ -19,7 +20,7 @@ func (m *Memory) Ask(ctx context.Context, p *Packet, sel Selection, answer func(
 		missing[mb.ID()] = true
 	}
 	for len(missing) > 0 {
-		answers, err := in.take(ctx)
+		answers, err := in.Take(ctx)
 		if err != nil {
 			q.Forget()
 			return &IncompleteError{
@@ -82,43 +83,6 @@ func (m *Memory) Pose(p *Packet, sel Selection, answer func(Answer)) (*Question,
 		mb.Flush()
 	}
 	return q, nil
-}
-
-// inbox brings answers from those who give them, which must not wait, to the goroutine that waits for them.
-type inbox[T any] struct {
-	mu    sync.Mutex
-	list  []T
-	ready chan struct{} // has room for one
-}
-
-func newInbox[T any]() *inbox[T] { return &inbox[T]{ready: make(chan struct{}, 1)} }
-
-func (in *inbox[T]) put(v T) {
-	in.mu.Lock()
-	in.list = append(in.list, v)
-	in.mu.Unlock()
-	select {
-	case in.ready <- struct{}{}:
-	default:
-	}
-}
-
-// take waits until there is something.
-func (in *inbox[T]) take(ctx context.Context) ([]T, error) {
-	for {
-		in.mu.Lock()
-		list := in.list
-		in.list = nil
-		in.mu.Unlock()
-		if len(list) > 0 {
-			return list, nil
-		}
-		select {
-		case <-in.ready:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
-		}
-	}
 }
 
 // JoinAll adds the members meant by sel to rooms.

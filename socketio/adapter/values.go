@@ -29,6 +29,20 @@ func NewValues(args ...any) (Values, error) {
 	return values, nil
 }
 
+// ValuesOf returns what a holds, to be sent to another process.
+func ValuesOf(a Arguments) (Values, error) {
+	if v, ok := a.(Values); ok || a == nil {
+		return v, nil
+	}
+	values := make(Values, a.NumArgs())
+	for i := range values {
+		if err := a.Decode(i, &values[i]); err != nil {
+			return nil, err
+		}
+	}
+	return values, nil
+}
+
 // NumArgs is the number of arguments.
 func (v Values) NumArgs() int { return len(v) }
 

@@ -1,0 +1,228 @@
+package adaptertest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/perch-go/perch/socketio/adapter"
+)
+
+// host is a namespace on one node. It is safe for concurrent use.
+type host struct {
+	name string
+	ids  atomic.Uint64
+
+	mu     sync.Mutex
+	events []string
+	handle func(adapter.ServerEvent)
+}
+
+func (h *host) Name() string { return h.name }
+
+func (h *host) NextID() uint64 { return h.ids.Add(1) - 1 }
+
+func (h *host) ServerSideEvent(e adapter.ServerEvent) {
+	h.mu.Lock()
+	h.events = append(h.events, describe(e.Event, e.Arguments))
+	handle := h.handle
+	h.mu.Unlock()
+	if handle != nil {
+		handle(e)
+	}
+}
+
+func (h *host) Recovery() (adapter.RecoveryOptions, bool) { return adapter.RecoveryOptions{}, false }
+
+// on says what is done with server-side events.
+func (h *host) on(handle func(adapter.ServerEvent)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.handle = handle
+}
+
+func (h *host) got() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.events)
+}
+
+// member records what it gets. It is safe for concurrent use.
+type member struct {
+	id string
+
+	mu      sync.Mutex
+	got     []string
+	flagged int // how many packets were volatile and not to be compressed
+	queue   []uint64
+	pending map[uint64]func(adapter.Arguments, error)
+	reply   func(answer func(args ...any)) // what is done when an acknowledgement is asked for
+	gone    bool
+	data    map[string]any
+	home    *node
+}
+
+// newMember adds a member to a node.
+func (n *node) newMember(id string) *member {
+	m := &member{id: id, home: n, pending: make(map[uint64]func(adapter.Arguments, error))}
+	n.Add(m)
+	return m
+}
+
+func (m *member) ID() string { return m.id }
+
+// written is what is made of a packet.
+type written struct {
+	text     string
+	volatile bool
+}
+
+func write(p *adapter.Packet) (any, error) {
+	args, err := adapter.NewValues(p.Args...)
+	if err != nil {
+		return nil, err
+	}
+	return written{describe(p.Event, args), p.Volatile && p.NoCompress}, nil
+}
+
+func (m *member) Prepare(p *adapter.Packet) error {
+	_, err := p.Encoding("adaptertest", write)
+	return err
+}
+
+func (m *member) Append(p *adapter.Packet) {
+	v, err := p.Encoding("adaptertest", write)
+	if err != nil {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return
+	}
+	m.got = append(m.got, v.(written).text)
+	if v.(written).volatile {
+		m.flagged++
+	}
+	if p.HasID {
+		m.queue = append(m.queue, p.ID)
+	}
+}
+
+// Flush answers what was asked.
+func (m *member) Flush() {
+	m.mu.Lock()
+	queue, reply := m.queue, m.reply
+	m.queue = nil
+	m.mu.Unlock()
+	for _, id := range queue {
+		if reply != nil {
+			reply(func(args ...any) { m.answer(id, args) })
+		}
+	}
+}
+
+func (m *member) answer(id uint64, args []any) {
+	m.mu.Lock()
+	answer := m.pending[id]
+	delete(m.pending, id)
+	m.mu.Unlock()
+	if answer != nil {
+		values, err := adapter.NewValues(args...)
+		answer(values, err)
+	}
+}
+
+func (m *member) Expect(id uint64, answer func(adapter.Arguments, error)) {
+	m.mu.Lock()
+	gone := m.gone
+	if !gone {
+		m.pending[id] = answer
+	}
+	m.mu.Unlock()
+	if gone {
+		answer(nil, adapter.ErrLeft)
+	}
+}
+
+func (m *member) Forget(id uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.pending, id)
+}
+
+// awaited is how many answers are waited for.
+func (m *member) awaited() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.pending)
+}
+
+func (m *member) Info() adapter.Info {
+	return adapter.Info{ID: m.id, Handshake: handshake, Rooms: m.home.Rooms(m.id), Data: m.data}
+}
+
+var handshake = adapter.Handshake{
+	Header:      map[string][]string{"Host": {"example.com"}, "X-Several": {"1, 2"}},
+	Address:     "192.0.2.1:1234",
+	CrossDomain: true,
+	Secure:      true,
+	Issued:      time.UnixMilli(1_700_000_000_123),
+	URL:         "/socket.io/?EIO=4&a=1&a=2",
+	Query:       map[string][]string{"EIO": {"4"}, "a": {"1", "2"}},
+	Auth:        []byte(`{"token":12345678901234567890}`),
+}
+
+func (m *member) Disconnect(closeConn bool) { m.leave(fmt.Sprintf("disconnected %v", closeConn)) }
+
+// leave takes the member out, and notes why.
+func (m *member) leave(why string) {
+	m.mu.Lock()
+	pending := m.pending
+	m.pending = make(map[uint64]func(adapter.Arguments, error))
+	if !m.gone {
+		m.got = append(m.got, why)
+	}
+	m.gone = true
+	m.mu.Unlock()
+	m.home.Remove(m.id)
+	for _, answer := range pending {
+		answer(nil, adapter.ErrLeft)
+	}
+}
+
+// replies says what is done when an acknowledgement is asked for: nothing unless it was called.
+func (m *member) replies(reply func(answer func(args ...any))) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.reply = reply
+}
+
+func (m *member) events() []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.got)
+}
+
+// describe writes an event as an array, with attachments as what they hold in angle brackets.
+func describe(event string, args adapter.Arguments) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "[%q", event)
+	for i := range args.NumArgs() {
+		b.WriteString("," + text(args, i))
+	}
+	return b.String() + "]"
+}
+
+// text is an argument's JSON, or <bytes>.
+func text(args adapter.Arguments, i int) string {
+	raw := string(args.Raw(i))
+	var bytes []byte
+	if strings.HasPrefix(raw, `{"_placeholder"`) && args.Decode(i, &bytes) == nil {
+		return fmt.Sprintf("<%s>", bytes)
+	}
+	return raw
+}

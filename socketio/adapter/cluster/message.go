@@ -1,0 +1,111 @@
+package cluster
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"github.com/perch-go/perch/socketio/adapter"
+)
+
+// Type says what a message is about. The numbers are those of Socket.IO's own adapters.
+type Type int
+
+// What the nodes of a cluster say to each other. All go to every node, but for the responses and the two that
+// count, which go to the node that asked.
+const (
+	InitialHeartbeat       Type = 1  // a node begins; everybody answers with Heartbeat
+	Heartbeat              Type = 2  // a node that has been silent lives
+	Broadcast              Type = 3  // Event, Args, Opts; with RequestID an acknowledgement is wanted
+	Join                   Type = 4  // Opts, Rooms
+	Leave                  Type = 5  // Opts, Rooms
+	Disconnect             Type = 6  // Opts, Close
+	Fetch                  Type = 7  // RequestID, Opts
+	FetchResponse          Type = 8  // RequestID, Members
+	ServerSideEmit         Type = 9  // Event, Args; with RequestID an answer is wanted
+	ServerSideEmitResponse Type = 10 // RequestID, Args[0]
+	BroadcastClientCount   Type = 11 // RequestID, Count
+	BroadcastAck           Type = 12 // RequestID, Args[0]
+	Close                  Type = 13 // a node ends
+	// Forget is ours: the node that asked with RequestID waits no more. Node's adapters ignore it.
+	Forget Type = 113
+)
+
+func (t Type) String() string {
+	names := [...]string{
+		InitialHeartbeat: "INITIAL_HEARTBEAT", Heartbeat: "HEARTBEAT", Broadcast: "BROADCAST",
+		Join: "SOCKETS_JOIN", Leave: "SOCKETS_LEAVE", Disconnect: "DISCONNECT_SOCKETS",
+		Fetch: "FETCH_SOCKETS", FetchResponse: "FETCH_SOCKETS_RESPONSE",
+		ServerSideEmit: "SERVER_SIDE_EMIT", ServerSideEmitResponse: "SERVER_SIDE_EMIT_RESPONSE",
+		BroadcastClientCount: "BROADCAST_CLIENT_COUNT", BroadcastAck: "BROADCAST_ACK", Close: "ADAPTER_CLOSE",
+	}
+	switch {
+	case t > 0 && int(t) < len(names):
+		return names[t]
+	case t == Forget:
+		return "FORGET"
+	}
+	return "Type(" + strconv.Itoa(int(t)) + ")"
+}
+
+// directed reports whether a message of this type goes to one node.
+func (t Type) directed() bool {
+	switch t {
+	case FetchResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck:
+		return true
+	}
+	return false
+}
+
+// Message is what one node says to others. It is not changed once it has been handed over, by either side. The
+// fields that Socket.IO's own adapters do not know, they ignore.
+type Message struct {
+	// UID is the node that speaks: 16 hexadecimal digits, or "emitter" for a program that is no node.
+	UID string
+	// Namespace is the one that the message is about.
+	Namespace string
+	Type      Type
+	// Seq numbers the messages of a node, those to all and those to single ones apart, from 1; by it a
+	// message that comes twice is known. It is 0 if the node does not count, as Node's do not.
+	Seq uint64
+
+	// RequestID is 16 hexadecimal digits.
+	RequestID string
+	Opts      Opts
+	Event     string
+	// Args are the arguments of an event, or the answer: Node's nodes send its first argument only.
+	Args    adapter.Values
+	Rooms   []string
+	Close   bool
+	Members []adapter.Info
+	Count   int
+
+	// Who is set in a Broadcast that wants to know who answers. Then BroadcastClientCount tells the ids of
+	// the Targets, and each BroadcastAck the ID of its member; one that has Left is told likewise.
+	Who     bool
+	Targets []string
+	ID      string
+	Left    bool
+}
+
+// Opts are a selection and flags, as they go from node to node.
+type Opts struct {
+	Rooms      []string
+	Except     []string
+	Volatile   bool
+	NoCompress bool
+	// Timeout is how long the node that asks will wait; 0 if it has not said.
+	Timeout time.Duration
+}
+
+func (o Opts) selection() adapter.Selection {
+	return adapter.Selection{Rooms: o.Rooms, Except: o.Except, Local: true}
+}
+
+// newID returns 16 hexadecimal digits.
+func newID() string {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return hex.EncodeToString(b[:])
+}
