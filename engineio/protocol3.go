@@ -131,7 +131,7 @@ func (s *Session) handleText3(packet []byte, b *batch) (Reason, error) {
 		if len(packet) < 2 || packet[1] != packetMessage {
 			return ReasonParseError, fmt.Errorf("engineio: binary packet that is no message: %.2q", packet)
 		}
-		data, err := base64.StdEncoding.AppendDecode(nil, packet[2:])
+		data, err := decodeBase64(packet[2:])
 		if err != nil {
 			return ReasonParseError, fmt.Errorf("engineio: binary packet: %w", err)
 		}

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -95,13 +96,18 @@ func (h *harness) dial(t *testing.T, early ...any) *client {
 
 func (h *harness) dialQuery(t *testing.T, query string, early ...any) *client {
 	t.Helper()
+	return h.dialProtocol(t, 4, query, early...)
+}
+
+func (h *harness) dialProtocol(t *testing.T, protocol int, query string, early ...any) *client {
+	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	c := &client{t: t, conn: conn, in: make(chan any, 1<<14), pings: make(chan struct{}, 1<<10)}
-	request := "GET /socket.io/?EIO=4&transport=websocket" + query + " HTTP/1.1\r\nHost: test\r\n" +
+	request := "GET /socket.io/?EIO=" + strconv.Itoa(protocol) + "&transport=websocket" + query + " HTTP/1.1\r\nHost: test\r\n" +
 		"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nX-Test: yes\r\n\r\n"
 	if _, err := conn.Write(append([]byte(request), frames(early...)...)); err != nil {

@@ -1,0 +1,279 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/socketio/adapter"
+)
+
+func older() Options { return Options{Engine: engineio.Options{AllowEIO3: true}} }
+
+// dialOlder opens a session of protocol 3, which is connected to "/" by the server.
+func (h *harness) dialOlder(t *testing.T, query string, early ...any) *client {
+	t.Helper()
+	return h.dialProtocol(t, 3, query, early...)
+}
+
+// Spec 3.3: a client of 2.x is connected to "/" before it says anything, is told no id, and its sockets are named after the
+// session; the names are their rooms.
+func TestLegacyConnect(t *testing.T) {
+	t.Parallel()
+	h := serve(t, older())
+	root, chat := arrivals(h.Of("/")), arrivals(h.Of("/chat"))
+	h.Of("/").Handle("hi", echo)
+	c := h.dialOlder(t, "&token=x", `20["hi",1]`) // it need not wait for the answer
+	c.expect("0", "30[1]")
+	s := within(t, root)
+	if s.ID() != c.sid || !slices.Equal(s.Rooms(), []string{c.sid}) || s.Conn().Protocol() != 3 {
+		t.Errorf("id %q of session %q, rooms %q", s.ID(), c.sid, s.Rooms())
+	}
+	if got := s.Handshake().Query().Get("token"); got != "x" || string(s.Handshake().RawAuth()) != "{}" {
+		t.Errorf("query %q, auth %s", got, s.Handshake().RawAuth())
+	}
+
+	c.send("0/chat")
+	c.expect("0/chat,")
+	s = within(t, chat)
+	if s.ID() != "/chat#"+c.sid || !slices.Equal(s.Rooms(), []string{s.ID()}) {
+		t.Errorf("id %q, rooms %q", s.ID(), s.Rooms())
+	}
+	if got, ok := h.Of("/chat").Socket(s.ID()); got != s || !ok {
+		t.Error("the namespace does not know its socket")
+	}
+	if err := h.Of("/chat").To(s.ID()).Emit("x", []byte("xy")); err != nil {
+		t.Error(err)
+	}
+	c.expect(`51-/chat,["x",{"_placeholder":true,"num":0}]`, []byte("\x04xy"))
+
+	// Clients of both kinds live side by side.
+	later := h.dial(t)
+	if id := later.connect("/chat", ""); len(id) != 20 {
+		t.Errorf("id %q", id)
+	}
+	within(t, chat)
+	if err := h.Of("/chat").Emit("all", 1); err != nil {
+		t.Error(err)
+	}
+	c.expect(`2/chat,["all",1]`)
+	later.expect(`2/chat,["all",1]`)
+
+	// A CONNECT for what is joined is as wrong as it is later on (S-94).
+	c.send("0")
+	c.expectEnd()
+}
+
+// Spec 3.3: the query of a namespace is the socket's auth.
+func TestLegacyQuery(t *testing.T) {
+	t.Parallel()
+	h := serve(t, older())
+	chat := arrivals(h.Of("/chat"))
+	for query, want := range map[string]string{
+		"":                    `{}`,
+		"?":                   `{}`,
+		"?token=x":            `{"token":"x"}`,
+		"?a=1&b=x%20y+z&a=2&": `{"a":"2","b":"x y z"}`,
+		"?a&=b":               `{"":"b","a":""}`,
+		"?a=%zz&b=?":          `{"a":"%zz","b":"?"}`,
+		"?a=%ff":              `{"a":"\ufffd"}`,
+		`?a=%22%E2%82%AC`:     `{"a":"\"€"}`,
+		"?pid=p&offset=o":     `{"offset":"o","pid":"p"}`,
+		`?a=1,{"auth":"no"}`:  `{"a":"1"}`,
+	} {
+		c := h.dialOlder(t, "")
+		c.expect("0")
+		c.send("0/chat" + query)
+		c.expect("0/chat,")
+		if got := string(within(t, chat).Handshake().RawAuth()); got != want {
+			t.Errorf("auth of %q is %s, want %s", query, got, want)
+		}
+		// With a query or without, it is the same namespace.
+		c.send(`1/chat?x=1,`, "0/chat")
+		c.expect("0/chat,")
+		within(t, chat)
+		c.close()
+	}
+	// A query has no meaning later on.
+	c := h.dial(t)
+	c.send("0/chat?x=1,")
+	c.expect(`4/chat?x=1,{"message":"Invalid namespace"}`)
+}
+
+// S-65, spec 3.3: a refusal carries the bare data, or the message.
+func TestLegacyRefused(t *testing.T) {
+	t.Parallel()
+	o := older()
+	o.ConnectTimeout = 300 * time.Millisecond
+	h := serve(t, o)
+	var mu sync.Mutex
+	var reason error
+	refuse := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		reason = err
+	}
+	for _, name := range []string{"/", "/chat"} {
+		h.Of(name).Use(func(context.Context, *Socket) error {
+			mu.Lock()
+			defer mu.Unlock()
+			return reason
+		})
+	}
+	h.Of("/open")
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{&ConnectError{Message: "no"}, `"no"`},
+		{&ConnectError{Message: "no", Data: map[string]int{"code": 7}}, `{"code":7}`},
+		{&ConnectError{Message: "no", Data: "why"}, `"why"`},
+		{&ConnectError{Message: "no", Data: ""}, `"no"`},
+		{&ConnectError{Message: "no", Data: 7}, `"no"`}, // which its parser would not take
+		{&ConnectError{Message: "no", Data: make(chan int)}, `"no"`},
+		{errors.New("the database is down"), `"internal server error"`},
+	} {
+		refuse(tt.err)
+		c := h.dialOlder(t, "")
+		c.expect("4" + tt.want)
+		c.send("0/chat?x=1")
+		c.expect("4/chat," + tt.want)
+		c.send("0/nowhere")
+		c.expect(`4/nowhere,{"message":"Invalid namespace"}`) // as the reference: an object here too
+		refuse(nil)
+		c.send("0/chat")
+		c.expect("0/chat,")
+		c.send("0") // it may try the root again, though clients do not
+		c.expect("0")
+		c.close()
+	}
+	// One that has joined nothing is closed in time (S-5); one that has is not.
+	refuse(errors.New("no"))
+	idle, busy := h.dialOlder(t, ""), h.dialOlder(t, "", "0/open")
+	idle.expectEnd(`4"internal server error"`)
+	got := []any{busy.next(), busy.next()}
+	if !slices.Contains(got, any("0/open,")) {
+		t.Errorf("got %q", got)
+	}
+	busy.send("1/open,", "0/open")
+	busy.expect("0/open,")
+}
+
+// All sockets of a client of 2.x in a namespace have one id, one after the other. The one that comes waits until the one
+// before it is gone with its events and hooks, or that would take it out of its rooms.
+func TestLegacyReturns(t *testing.T) {
+	t.Parallel()
+	h := serve(t, older())
+	n := h.Of("/chat")
+	var mu sync.Mutex
+	var order []string
+	note := func(what string) {
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, what)
+	}
+	release := make(chan struct{})
+	n.OnConnection(func(_ context.Context, s *Socket) error {
+		note("in")
+		return s.Join("room")
+	})
+	n.OnDisconnect(func(context.Context, *Socket, Reason) { note("out") })
+	n.Handle("slow", func(context.Context, *Event) {
+		<-release
+		note("slow")
+	})
+	n.Handle("hi", echo)
+	c := h.dialOlder(t, "")
+	c.expect("0")
+	c.send("0/chat")
+	c.expect("0/chat,")
+	c.send(`2/chat,["slow"]`, "1/chat,", "0/chat", `2/chat,["lost"]`, "1/chat,", "0/chat", `2/chat,0["hi",1]`)
+	close(release)
+	for {
+		// That the second one is answered before it is told to leave is a matter of luck.
+		if got := c.next(); got == "3/chat,0[1]" {
+			break
+		} else if got != "0/chat," {
+			t.Fatalf("got %q", got)
+		}
+	}
+	id := "/chat#" + c.sid
+	if s, ok := n.Socket(id); !ok || !s.Connected() || !slices.Equal(s.Rooms(), []string{id, "room"}) || n.Len() != 1 {
+		t.Errorf("the socket that came back: %v", ok)
+	}
+	if err := n.To("room").Emit("x"); err != nil {
+		t.Error(err)
+	}
+	c.expect(`2/chat,["x"]`)
+	mu.Lock()
+	defer mu.Unlock()
+	if got := strings.Join(order, " "); !strings.HasPrefix(got, "in slow out in") || strings.Contains(got, "in in") || strings.Contains(got, "out out") {
+		t.Errorf("order %q", got)
+	}
+}
+
+// After the server has disconnected it, a client may come back on the same session.
+func TestLegacyDisconnectedByServer(t *testing.T) {
+	t.Parallel()
+	h := serve(t, older())
+	root := arrivals(h.Of("/"))
+	left := leavings(h.Of("/"))
+	c := h.dialOlder(t, "")
+	c.expect("0")
+	within(t, root).Disconnect(false)
+	c.expect("1")
+	if r := within(t, left); r != ReasonServerNamespaceDisconnect {
+		t.Errorf("reason %q", r)
+	}
+	c.send("0")
+	c.expect("0")
+	within(t, root).Disconnect(true)
+	c.expectEnd("1")
+}
+
+// Sessions of protocol 3 that end anyhow, while their sockets come and go, leave nothing behind; TestMain sees goroutines.
+func TestLegacyDirtyDisconnects(t *testing.T) {
+	t.Parallel()
+	o := older()
+	o.Engine.PingInterval, o.Engine.PingTimeout = 50*time.Millisecond, 50*time.Millisecond
+	h := serve(t, o)
+	namespaces := []*Namespace{h.Of("/"), h.Of("/chat")}
+	for _, n := range namespaces {
+		n.OnConnection(func(_ context.Context, s *Socket) error { return s.Join("room") })
+		n.OnDisconnect(func(_ context.Context, s *Socket, _ Reason) { _ = n.To("room").Emit("left", s.ID()) })
+	}
+	var wg sync.WaitGroup
+	for i := range 60 {
+		wg.Go(func() {
+			c := h.dialOlder(t, "", "0/chat", "1/chat,", "0/chat?x=1", `51-["x",{"_placeholder":true,"num":0}]`)
+			switch i % 3 {
+			case 0:
+				c.close()
+			case 1:
+				c.send("1/chat,", "0/chat", "1")
+				c.close()
+			} // the others send no ping
+		})
+	}
+	wg.Wait()
+	gone := func() bool {
+		for _, n := range namespaces {
+			if n.Len() > 0 || len(n.adapter.Members(adapter.Selection{Rooms: []string{"room"}})) > 0 {
+				return false
+			}
+		}
+		h.mu.RLock()
+		defer h.mu.RUnlock()
+		return h.Engine().Sessions() == 0 && h.live.Load() == 1 && h.conns == nil
+	}
+	for deadline := time.Now().Add(patience); !gone(); <-time.After(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("left: %d sessions, %d sockets", h.Engine().Sessions(), h.live.Load()-1)
+		}
+	}
+}
