@@ -42,6 +42,7 @@ func TestBroadcast(t *testing.T) {
 		{n.To("nobody").Emit, nil},
 		{a.Broadcast().Emit, []string{"b", "c", "d"}},
 		{a.To("r").Emit, []string{"b"}},
+		{a.Local().To("s").Emit, []string{"c"}},
 		{a.In("r").In("s").Emit, []string{"b", "c"}},
 		{a.Except("s").Emit, []string{"b", "d"}},
 		{a.To(b.ID()).Emit, []string{"b"}},

@@ -10,7 +10,11 @@ func (h *host) Name() string { return h.name }
 func (h *host) NextID() uint64 { return h.ids.Add(1) - 1 }
 
 func (h *host) ServerSideEvent(e adapter.ServerEvent) {
-	h.inbox.push(&ServerEvent{name: e.Event, args: Reply{e.Arguments}, send: e.Answer})
+	args := e.Arguments
+	if args == nil {
+		args = adapter.Values(nil)
+	}
+	h.inbox.push(&ServerEvent{name: e.Event, args: Reply{args}, send: e.Answer})
 }
 
 func (h *host) Recovery() (adapter.RecoveryOptions, bool) { return adapter.RecoveryOptions{}, false }

@@ -16,8 +16,8 @@ import (
 //   - the hooks of [Namespace.OnError] are called. Without any, the error is logged.
 type EventMiddleware func(ctx context.Context, e *Event) error
 
-// OutgoingListener is told of an event before it is sent to s. It is called on the goroutine that sends, so it has to be safe
-// for concurrent use and must not take long. The slice is its own, what is in it is not to be changed; of a broadcast that another
+// OutgoingListener is told of an event that was sent to s, and of a broadcast just before it is. It is called on the goroutine
+// that sends, so it has to be safe for concurrent use and must not take long. The slice is its own, what is in it is not to be changed; of a broadcast that another
 // process has sent it is a parser.Raw for each argument.
 type OutgoingListener func(s *Socket, event string, args []any)
 
@@ -180,16 +180,11 @@ func (s *Socket) addHandler(event string, p *Handler) (off func()) {
 	return func() { s.change(func(l *listeners) { l.dropHandler(event, p) }) }
 }
 
-// observed reports whether anybody wants to know what is sent to the socket.
-func (s *Socket) observed() bool {
-	if l := s.listeners.Load(); l != nil && len(l.outgoing) > 0 {
-		return true
+// observe tells who wants to know what is sent to the socket, unless it was not.
+func (s *Socket) observe(err error, event string, args []any) {
+	if err != nil {
+		return
 	}
-	return len(s.ns.registry.Load().outgoing) > 0
-}
-
-// observe tells those of an event that is about to be sent.
-func (s *Socket) observe(event string, args []any) {
 	for _, fn := range s.ns.registry.Load().outgoing {
 		s.report(*fn, event, args)
 	}

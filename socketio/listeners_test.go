@@ -225,6 +225,7 @@ func TestOnAnyOutgoing(t *testing.T) {
 		{func() error { return n.Emit("all", 1) }, "a:all[1] b:all[1] first:all[1]"},
 		{func() error { return a.Broadcast().Emit("others") }, "b:others[]"},
 		{func() error { return a.Volatile().Emit("v") }, "first:v[] a:v[]"},
+		{func() error { return a.Compress(false).Emit("c", []byte("b")) }, "first:c[[98]] a:c[[98]]"},
 		{func() error { clients[0].send(`21["echo"]`); clients[0].expect(); return nil }, ""},
 		{func() error { _ = a.Emit("connect"); _ = n.Emit("x", make(chan int)); return nil }, ""},
 	} {

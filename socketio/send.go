@@ -27,10 +27,12 @@ func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
 	}
 	m := message(out, flags{})
 	if s.state.Load() == stateConnected {
-		return sendError(s.conn.session.SendWait(ctx, m))
+		err = sendError(s.conn.session.SendWait(ctx, m))
+	} else {
+		err = s.queue(m, false)
+		s.Flush()
 	}
-	err = s.queue(m, false)
-	s.Flush()
+	s.observe(err, event, b.args)
 	return err
 }
 
@@ -101,7 +103,9 @@ func (s *Socket) emitID(event string, args []any, f flags, id uint64, hasID bool
 	if err != nil {
 		return err
 	}
-	return s.transmit(out, f)
+	err = s.transmit(out, f)
+	s.observe(err, event, b.args)
+	return err
 }
 
 // encode makes the packet of an event in b.text.
@@ -120,9 +124,6 @@ func (s *Socket) encode(b *scratch, event string, args []any, id uint64, hasID b
 		return out, encodeError{fmt.Sprintf("event %q", event), err}
 	}
 	b.text = out.Data
-	if s.observed() {
-		s.observe(event, b.args)
-	}
 	return out, nil
 }
 
@@ -256,9 +257,7 @@ func (s *Server) encodeBroadcast(p *adapter.Packet) (any, error) {
 // Prepare makes the encoding that the client understands. It is called by the adapter.
 func (s *Socket) Prepare(p *adapter.Packet) error {
 	_, err := s.conn.server.encoding(p)
-	if err == nil && s.observed() {
-		s.observe(p.Event, p.Args) // here, because no lock is held
-	}
+	s.observe(err, p.Event, p.Args) // here, because no lock is held
 	return err
 }
 

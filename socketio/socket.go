@@ -220,6 +220,9 @@ func (s *Socket) Except(rooms ...string) *Broadcast { return s.Broadcast().Excep
 // Broadcast is a broadcast to everyone but the socket itself.
 func (s *Socket) Broadcast() *Broadcast { return s.ns.Except(s.id) }
 
+// Local is Broadcast to those of this process.
+func (s *Socket) Local() *Broadcast { return s.Broadcast().Local() }
+
 // Disconnect makes the socket leave its namespace (S-56). With closeConn all sockets of the client leave theirs, and the
 // connection is closed. Events that have been read and not been handled are dropped. Where CONNECT is not answered yet, it is
 // answered first: a client that is not told would wait.
