@@ -24,9 +24,8 @@ const atATime = 64
 
 // Events flow both ways from before the probe until after the upgrade, in ten thousand upgrades:
 // every one arrives, once and in order, and every poll meanwhile is answered. (A thousand under the race
-// detector.)
+// detector; and not in parallel with tests that look at a clock.)
 func TestTenThousandUpgrades(t *testing.T) {
-	t.Parallel()
 	server, ts, _ := foreign(t, Options{}, false, false, func(s *Session) Handler {
 		return &upgrader{t: t, session: s, closed: make(chan struct{})}
 	}, func(*http.Server) {})

@@ -10,9 +10,11 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/internal/coding"
 )
 
 // ClientVersion is the official JavaScript client's version this package is tested with.
@@ -45,12 +47,34 @@ func CheckClientBundle(files fs.FS) error {
 	return nil
 }
 
-// serveClient answers a request for one of the client's files, from files or, where
-// those lack it, by a redirect to the CDN. It reports false for any other path: that
+// compressFrom is the size from which the client's files are compressed, in bytes.
+const compressFrom = 1024
+
+// bundle is the client's files, and what was made of them. It may be used from any goroutine.
+type bundle struct {
+	files fs.FS
+
+	mu      sync.Mutex
+	encoded map[encodedName]encodedFile // a handful: clientFiles in each coding
+}
+
+type encodedName struct {
+	name   string
+	coding coding.Coding
+}
+
+// encodedFile is a file in a coding, as long as its content stays what it was.
+type encodedFile struct {
+	of      [sha256.Size]byte
+	content []byte
+}
+
+// serve answers a request for one of the client's files, from b or, where
+// that lacks it, by a redirect to the CDN. It reports false for any other path: that
 // is the engine's. The server's CORS policy holds for the files too, since a page of
 // another origin needs its headers to import the module; what it does not allow is
 // left to the browser, for the files are public.
-func serveClient(files fs.FS, cors *engineio.CORS, w http.ResponseWriter, r *http.Request) bool {
+func (b *bundle) serve(cors *engineio.CORS, w http.ResponseWriter, r *http.Request) bool {
 	name := path.Base(r.URL.Path)
 	if !clientFiles[name] {
 		return false
@@ -62,25 +86,50 @@ func serveClient(files fs.FS, cors *engineio.CORS, w http.ResponseWriter, r *htt
 		http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
 		return true
 	}
-	content, err := readClientFile(files, name)
+	content, err := b.read(name)
 	if err != nil {
 		http.Redirect(w, r, clientCDN+name, http.StatusTemporaryRedirect)
 		return true
 	}
-	// The tag follows the content, not the version: the directory may hold any.
+	// The tag follows the content, not the version: the directory may hold any. It is a strong one, so
+	// each coding has its own; that If-None-Match compares weakly is ServeContent's doing.
 	sum := sha256.Sum256(content)
-	h.Set("ETag", `"`+base64.RawURLEncoding.EncodeToString(sum[:12])+`"`)
+	tag := base64.RawURLEncoding.EncodeToString(sum[:12])
+	h.Add("Vary", "Accept-Encoding")
+	if len(content) >= compressFrom {
+		if c := coding.Negotiate(r.Header["Accept-Encoding"]); c != coding.Identity {
+			content = b.encode(encodedName{name, c}, sum, content)
+			h.Set("Content-Encoding", string(c))
+			tag += "-" + string(c)
+		}
+	}
+	h.Set("ETag", `"`+tag+`"`)
 	h.Set("Cache-Control", "public, max-age=0")
 	h.Set("Content-Type", clientFileType(name))
 	http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(content))
 	return true
 }
 
-func readClientFile(files fs.FS, name string) ([]byte, error) {
-	if files == nil {
+func (b *bundle) read(name string) ([]byte, error) {
+	if b.files == nil {
 		return nil, errors.New("no client files")
 	}
-	return fs.ReadFile(files, name)
+	return fs.ReadFile(b.files, name)
+}
+
+// encode compresses a file, once for as long as it does not change.
+func (b *bundle) encode(as encodedName, sum [sha256.Size]byte, content []byte) []byte {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if e, ok := b.encoded[as]; ok && e.of == sum {
+		return e.content
+	}
+	e := encodedFile{sum, as.coding.Append(nil, content)}
+	if b.encoded == nil {
+		b.encoded = make(map[encodedName]encodedFile)
+	}
+	b.encoded[as] = e
+	return e.content
 }
 
 // clientFileType does not ask the system's table of types, which browsers have to

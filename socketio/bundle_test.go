@@ -1,6 +1,9 @@
 package socketio_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -123,5 +126,81 @@ func TestCheckClientBundle(t *testing.T) {
 	}
 	if err := socketio.CheckClientBundle(fstest.MapFS{}); err == nil {
 		t.Error("an empty directory will do")
+	}
+}
+
+// S-2: the files are compressed as the client accepts it. Each coding has its strong tag, whose weak
+// form is accepted too.
+func TestClientFileCompression(t *testing.T) {
+	t.Parallel()
+	script := []byte(strings.Repeat("export const perch = 1;\n", 500))
+	files := fstest.MapFS{"socket.io.js": {Data: script}, "socket.io.min.js": {Data: []byte("short")}}
+	s, err := socketio.New(socketio.Options{Client: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = s.Shutdown(t.Context()) }()
+	get := func(method, name, accept, tag string) *http.Response {
+		r := httptest.NewRequestWithContext(t.Context(), method, "/socket.io/"+name, nil)
+		r.Header.Set("Accept-Encoding", accept)
+		if tag != "" {
+			r.Header.Set("If-None-Match", tag)
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		return w.Result()
+	}
+	tags := map[string]string{}
+	for accept, want := range map[string]string{
+		"gzip, deflate, br": "gzip", "deflate": "deflate", "gzip;q=0, *": "deflate", "br": "", "identity": "", "": "",
+	} {
+		for range 2 { // the second time from memory
+			resp := get("GET", "socket.io.js", accept, "")
+			h := resp.Header
+			if resp.StatusCode != 200 || h.Get("Content-Encoding") != want || h.Get("Vary") != "Accept-Encoding" || h.Get("Content-Type") != "text/javascript; charset=utf-8" {
+				t.Errorf("%q: %s %v", accept, resp.Status, h)
+			}
+			var plain io.Reader = resp.Body
+			switch want {
+			case "gzip":
+				plain, err = gzip.NewReader(plain)
+			case "deflate":
+				plain, err = zlib.NewReader(plain)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if body, err := io.ReadAll(plain); err != nil || !bytes.Equal(body, script) {
+				t.Errorf("%q: %d bytes, %v", accept, len(body), err)
+			}
+			tag := h.Get("ETag")
+			if before := tags[want]; !strings.HasPrefix(tag, `"`) || before != "" && before != tag {
+				t.Errorf("%q: tag %s", accept, tag)
+			}
+			tags[want] = tag
+			for _, known := range []string{tag, "W/" + tag, `"other", W/` + tag} {
+				if resp := get("GET", "socket.io.js", accept, known); resp.StatusCode != 304 || resp.Header.Get("Vary") != "Accept-Encoding" {
+					t.Errorf("%q, %s: %s %v", accept, known, resp.Status, resp.Header)
+				}
+			}
+		}
+	}
+	if len(tags) != 3 || tags["gzip"] == tags["deflate"] || tags["gzip"] == tags[""] {
+		t.Errorf("tags %v", tags)
+	}
+	if resp := get("GET", "socket.io.min.js", "gzip", ""); resp.Header.Get("Content-Encoding") != "" {
+		t.Errorf("a short file: %v", resp.Header)
+	}
+	if resp := get("HEAD", "socket.io.js", "gzip", ""); resp.StatusCode != 200 || resp.Header.Get("Content-Encoding") != "gzip" {
+		t.Errorf("HEAD: %s %v", resp.Status, resp.Header)
+	}
+	// What is served is what the directory holds now.
+	files["socket.io.js"] = &fstest.MapFile{Data: append(script, "// changed"...)}
+	if resp := get("GET", "socket.io.js", "gzip", tags["gzip"]); resp.StatusCode != 200 || resp.Header.Get("ETag") == tags["gzip"] {
+		t.Errorf("changed: %s %v", resp.Status, resp.Header)
+	}
+	// Other names are the engine's.
+	if resp := get("GET", "socket.io.css", "gzip", ""); resp.StatusCode != 400 {
+		t.Errorf("another name: %s", resp.Status)
 	}
 }

@@ -35,6 +35,8 @@ type Options struct {
 
 	// Client holds the files of the official JavaScript client, served under the server's path (S-2);
 	// see CheckClientBundle. What is missing, or everything if it is nil, is redirected to the official CDN.
+	// The files are compressed with gzip or deflate for clients that accept it; brotli, which the reference has too, would
+	// cost whoever imports this package a dependency.
 	Client fs.FS
 	// NoClient leaves requests for the client's files to the engine, which refuses them.
 	NoClient bool

@@ -29,6 +29,7 @@ type Server struct {
 	encode func(*adapter.Packet) (any, error) // encodeBroadcast
 	limits parser.Limits
 	engine *engineio.Server
+	bundle bundle
 	wheel  *wheel.Wheel
 	pool   pool
 
@@ -56,6 +57,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
+		bundle:     bundle{files: o.Client},
 		opts:       o,
 		parser:     o.Parser,
 		format:     o.Parser.Format(),
@@ -79,7 +81,7 @@ func New(o Options) (*Server, error) {
 
 // ServeHTTP serves the transports and the files of the official client.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !s.opts.NoClient && serveClient(s.opts.Client, s.opts.Engine.CORS, w, r) {
+	if !s.opts.NoClient && s.bundle.serve(s.opts.Engine.CORS, w, r) {
 		return
 	}
 	if s.closing.Load() && !r.URL.Query().Has("sid") {
