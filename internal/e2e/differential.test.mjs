@@ -5,15 +5,20 @@ import { after, describe } from "node:test";
 import { endAll } from "./wire.mjs";
 import { compareAll } from "./differential/compare.mjs";
 import { acks } from "./differential/ack.mjs";
+import { calls, listeners } from "./differential/call.mjs";
 import { connects } from "./differential/connect.mjs";
 import { emits } from "./differential/emit.mjs";
 import { grammar, limits } from "./differential/grammar.mjs";
 import { leaving } from "./differential/leave.mjs";
+import { bundle, compression, cors, hooks } from "./differential/option.mjs";
 import { heartbeat, polling, upgrading } from "./differential/polling.mjs";
 import { requests } from "./differential/request.mjs";
 import { rooms } from "./differential/room.mjs";
 
 after(endAll);
 
-const areas = { connects, emits, acks, rooms, leaving, requests, polling, upgrading, heartbeat, grammar, limits };
+const areas = {
+  connects, emits, acks, rooms, calls, listeners, leaving, grammar, limits,
+  requests, polling, upgrading, heartbeat, cors, hooks, compression, bundle,
+};
 for (const [area, table] of Object.entries(areas)) describe(area, () => compareAll(table));

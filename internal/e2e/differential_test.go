@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"os/exec"
 	"strconv"
 	"sync"
@@ -109,7 +110,7 @@ type configuration struct {
 
 // configure names the configurations of differential/reference.mjs.
 func configure(name string) (c configuration, err error) {
-	c.path = "/socket.io"
+	c.path, c.Client = "/socket.io", os.DirFS("node_modules/socket.io-client/dist")
 	engine := &c.Engine
 	quick := func() {
 		engine.PingInterval, engine.PingTimeout = 300*time.Millisecond, 200*time.Millisecond
@@ -119,6 +120,8 @@ func configure(name string) (c configuration, err error) {
 	case "plain", "slashless":
 	case "quick":
 		quick()
+	case "hasty":
+		engine.UpgradeTimeout = 200 * time.Millisecond
 	case "impatient":
 		quick()
 		c.ConnectTimeout = 250 * time.Millisecond
@@ -154,6 +157,13 @@ func configure(name string) (c configuration, err error) {
 			}
 			return nil
 		}
+	case "deflating":
+		engine.PerMessageDeflate = &engineio.Deflate{Threshold: 1}
+	case "old":
+		engine.AllowEIO3 = true
+	case "oldquick":
+		quick()
+		engine.AllowEIO3 = true
 	case "uncompressed":
 		engine.NoHTTPCompression = true
 	case "middle":

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/url"
 	"slices"
 	"strings"
@@ -23,7 +24,28 @@ type journal struct {
 func (j *journal) write(key string, entry ...any) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.entries[key] = append(j.entries[key], entry)
+	j.entries[key] = append(j.entries[key], readable(entry).([]any))
+}
+
+// readable is a value as JSON can show it.
+func readable(v any) any {
+	switch v := v.(type) {
+	case []byte:
+		return fmt.Sprintf("<%x>", v)
+	case []any:
+		list := make([]any, len(v))
+		for i := range v {
+			list[i] = readable(v[i])
+		}
+		return list
+	case map[string]any:
+		m := make(map[string]any, len(v))
+		for key := range v {
+			m[key] = readable(v[key])
+		}
+		return m
+	}
+	return v
 }
 
 func (j *journal) of(key string) [][]any {
@@ -374,11 +396,16 @@ func packet(e *socketio.Event) []any {
 	return list
 }
 
+type hint struct {
+	Code int    `json:"code"`
+	Hint string `json:"hint"`
+}
+
 // guard refuses by the auth's token, at once or later (S-65).
 func (t *twin) guard(ns *socketio.Namespace) {
 	refusals := map[string]error{
 		"plain": &socketio.ConnectError{Message: "not authorized"},
-		"data":  &socketio.ConnectError{Message: "not authorized", Data: map[string]any{"code": 401, "hint": "bring a token"}},
+		"data":  &socketio.ConnectError{Message: "not authorized", Data: hint{401, "bring a token"}},
 		"text":  &socketio.ConnectError{Message: "refused", Data: "with words"},
 		"zero":  &socketio.ConnectError{Message: "refused", Data: 0},
 		"list":  &socketio.ConnectError{Message: "refused", Data: []any{1, []any{2}}},

@@ -349,7 +349,7 @@ export const upgrading = {
   },
   ),
   "S-10 an upgrade that is never finished": closes(1006, async (x) => {
-    const p = await x.polling("p", { server: "quick" });
+    const p = await x.polling("p", { server: "hasty" });
     await p.post("40");
     const w = await probing(x, p);
     const polls = p.as("q").until("42");

@@ -11,6 +11,7 @@ const quick = { pingInterval: 300, pingTimeout: 200, upgradeTimeout: 300 };
 const configurations = {
   plain: {},
   quick,
+  hasty: { upgradeTimeout: 200 },
   impatient: { ...quick, connectTimeout: 250 },
   small: { maxHttpBufferSize: 1000 },
   polling: { transports: ["polling"] },
@@ -29,7 +30,7 @@ const configurations = {
   cookie: { cookie: true },
   biscuit: { cookie: { name: "biscuit", path: "/custom", httpOnly: false, sameSite: "strict", secure: true, maxAge: 60, domain: "good.example" } },
   doorman: { allowRequest: (req, done) => (req.url.includes("door=shut") ? done("the door is shut", false) : done(null, true)) },
-  deflating: { perMessageDeflate: { threshold: 0 } },
+  deflating: { perMessageDeflate: { threshold: 1 } },
   uncompressed: { httpCompression: false },
   recovering: { connectionStateRecovery: {} },
   careful: { connectionStateRecovery: { skipMiddlewares: false } },

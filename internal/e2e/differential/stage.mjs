@@ -1,6 +1,7 @@
 // The stage of one script on one server: the clients it makes (the official one, or bytes by hand) write down all that
 // they see.
 import http from "node:http";
+import { brotliDecompressSync, gunzipSync, inflateSync } from "node:zlib";
 import { io } from "socket.io-client";
 import { Frames, SEPARATOR, address } from "../wire.mjs";
 import { PATIENCE, eventually, next, pause, within } from "../support.mjs";
@@ -77,10 +78,12 @@ export class Stage {
   async ws(name, { server, url, path = "/socket.io/", query, open = true, ...options } = {}) {
     const base = url ?? (await this.server(server));
     const actor = new Raw(this, name, Frames.dial(base, path, { key: this.own(name), ...query }, options));
+    actor.frames.ws.on("upgrade", (response) => (actor.upgrade = shownHeaders(response)));
     this.ends.push(() => actor.frames.ws.terminate());
     try {
       await within(actor.frames.opened, "a WebSocket");
     } catch (err) {
+      actor.refused = true;
       this.record.write(name, err.status ? `refused ${err.status} ${show(err.body)}` : `refused: ${err.message}`);
       return actor;
     }
@@ -110,6 +113,7 @@ export class Stage {
     this.record.write(name, `${method} ${target}: ${answer.status}${bodyShown ? ` ${show(answer.body)}` : ""}`);
     for (const header of shownHeaders(answer)) if (!hide.includes(header.split(":")[0])) this.record.write(name, `  ${header}`);
     for (const [, kind, id] of answer.body.matchAll(/"(sid|pid)":"([^"]+)"/g)) this.record.name(id, `${kind} of ${name}`);
+    this.record.name(answer.headers.etag, "etag");
     return answer;
   }
 
@@ -142,7 +146,7 @@ export function request(base, method, target, headers = {}, body = undefined, pa
         const chunks = [];
         res.on("data", (chunk) => chunks.push(chunk));
         res.on("error", reject);
-        res.on("end", () => resolve({ status: res.statusCode, headers: res.headers, raw: Buffer.concat(chunks), body: Buffer.concat(chunks).toString() }));
+        res.on("end", () => resolve({ status: res.statusCode, headers: res.headers, body: plain(Buffer.concat(chunks), res.headers["content-encoding"]) }));
       });
       req.on("error", reject);
       req.end(body);
@@ -152,8 +156,15 @@ export function request(base, method, target, headers = {}, body = undefined, pa
   );
 }
 
+/** What was compressed is compared as it was: two compressors need not agree on every byte. */
+const plain = (body, encoding) =>
+  (encoding === undefined || body.length === 0 ? body : { gzip: gunzipSync, deflate: inflateSync, br: brotliDecompressSync }[encoding](body)).toString();
+
+/** The attributes of a cookie have no order. */
+const ordered = (name, value) => (name === "set-cookie" ? [value].flat().map((cookie) => cookie.split("; ").sort().join("; ")) : value);
+
 const shownHeaders = ({ headers }) =>
-  Object.entries(headers).filter(([name]) => compared.test(name)).map(([name, value]) => `${name}: ${value}`).sort();
+  Object.entries(headers).filter(([name]) => compared.test(name)).map(([name, value]) => `${name}: ${ordered(name, value)}`).sort();
 
 /** An official client, whose events, acks and disconnects are written down. */
 class Client {

@@ -16,7 +16,14 @@ export class Journal {
 }
 
 const room = (socket, rooms) => rooms.filter((name) => name !== socket.id).sort();
-const shown = (args) => args.map((arg) => (typeof arg === "function" ? "(ack)" : arg));
+/** Arguments as JSON can show them. */
+function shown(value) {
+  if (typeof value === "function") return "(ack)";
+  if (Buffer.isBuffer(value)) return `<${value.toString("hex")}>`;
+  if (Array.isArray(value)) return value.map(shown);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, shown(inner)]));
+}
 const fault = (err) => {
   if (/reserved event name/.test(err.message)) return { error: "reserved" };
   if (/timed out/.test(err.message)) return { error: "timeout" };
