@@ -24,7 +24,7 @@ type room struct {
 var house = []room{
 	{"examples/chat", []string{""}},
 	{"", []string{"socketio", "engineio"}},
-	{"socketio", []string{"socketio/adapter", "socketio/parser", "engineio", "internal/wheel", "internal/coding"}},
+	{"socketio", []string{"socketio/adapter/cluster", "socketio/adapter", "socketio/parser", "engineio", "internal/wheel", "internal/coding"}}, // cluster: tests only
 	{"socketio/adapter/cluster", []string{"socketio/adapter/adaptertest", "socketio/adapter", "socketio/parser", "internal/msgpack", "internal/inbox", "internal/wheel"}},
 	{"socketio/adapter/adaptertest", []string{"socketio/adapter", "socketio/parser"}},
 	{"socketio/adapter", []string{"socketio/parser", "internal/inbox"}},
