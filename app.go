@@ -100,11 +100,8 @@ func (s *service) attach() {
 }
 
 func (n *namespace) prepare() {
-	// Before anyone can see the socket as a member of the namespace.
-	n.io.Use(func(_ context.Context, io *socketio.Socket) error {
-		io.SetOwner(&Socket{io: io})
-		return nil
-	})
+	// Before anyone can see the socket as a member of the namespace; a recovered one skips the middlewares.
+	n.io.OnOpen(func(io *socketio.Socket) { io.SetOwner(&Socket{io: io}) })
 	n.io.HandleUnknown(unknown)
 }
 

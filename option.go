@@ -28,6 +28,7 @@ type settings struct {
 	client         fs.FS
 	connectTimeout time.Duration
 	maxAttachments int
+	recovery       *Recovery
 	errs           []error
 }
 
@@ -82,4 +83,16 @@ func WithConnectTimeout(d time.Duration) Option {
 // the default, 10.
 func WithMaxAttachments(n int) Option {
 	return func(s *settings) { s.maxAttachments = n }
+}
+
+// Recovery is a plain value: how long, and how much of, what sockets may need to come back is
+// kept. Each zero field is the default it names.
+type Recovery = socketio.Recovery
+
+// WithRecovery lets a client whose connection was lost come back to what it had: its
+// socket's id, rooms and data, and the events it missed, without its doing anything.
+// HandleConnection runs again, with [Socket.Recovered] true, and may refuse it: a token
+// that has expired meanwhile does not recover. By default there is no recovery.
+func WithRecovery(r Recovery) Option {
+	return func(s *settings) { s.recovery = &r }
 }

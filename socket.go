@@ -75,6 +75,10 @@ func (s *Socket) Transport() engineio.Transport {
 // Connected reports whether the client has been told that it is connected, and is.
 func (s *Socket) Connected() bool { return s.io != nil && s.io.Connected() }
 
+// Recovered reports whether the client had lost its connection and is back, with the
+// rooms and the data that its socket had then; see [WithRecovery].
+func (s *Socket) Recovered() bool { return s.io != nil && s.io.Recovered() }
+
 // Context is what the socket's handlers and hooks get: it carries the values of the
 // handshake request's context, without its cancellation.
 func (s *Socket) Context() context.Context {

@@ -49,6 +49,11 @@ func (m *Message) AppendBinary(payload []byte) {
 	m.packets++
 }
 
+// Overwrite replaces bytes of what was appended, which begin at the given place of Len's count: the last
+// payload of n bytes begins at Len()-n. Like the Append methods it belongs before the first
+// Session.Append.
+func (m *Message) Overwrite(at int, b []byte) { copy(m.frames[at:], b) }
+
 // Len is what the message counts for in the outbound budget, in bytes.
 func (m *Message) Len() int { return len(m.frames) }
 

@@ -81,6 +81,19 @@ func (s *Session) Buffered() (bytes, packets int) {
 // It returns ErrClosed when the session ends first, and ErrOutboundFull for a message larger than the
 // whole budget.
 func (s *Session) SendWait(ctx context.Context, m *Message) error {
+	if err := s.Reserve(ctx, m); err != nil {
+		return err
+	}
+	if err := s.AppendReserved(m); err != nil {
+		return err
+	}
+	s.Flush()
+	return nil
+}
+
+// Reserve waits like SendWait and takes the message's share of the outbound budget, for AppendReserved to
+// queue it, or Unreserve to give it back: where messages are queued under a lock, waiting comes before.
+func (s *Session) Reserve(ctx context.Context, m *Message) error {
 	for {
 		s.mu.Lock()
 		switch {
@@ -92,8 +105,7 @@ func (s *Session) SendWait(ctx context.Context, m *Message) error {
 			return ErrOutboundFull
 		case s.fits(len(m.frames), m.packets):
 			s.chargeLocked(len(m.frames), m.packets)
-			s.queue().addMessage(m, false, s.deflate)
-			s.offerUnlock()
+			s.mu.Unlock()
 			return nil
 		}
 		room := s.roomLocked()
@@ -104,6 +116,25 @@ func (s *Session) SendWait(ctx context.Context, m *Message) error {
 			return context.Cause(ctx)
 		}
 	}
+}
+
+// AppendReserved is Append of a message that Reserve was called for.
+func (s *Session) AppendReserved(m *Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != open {
+		s.chargeLocked(-len(m.frames), -m.packets)
+		return ErrClosed
+	}
+	s.queue().addMessage(m, false, s.deflate)
+	return nil
+}
+
+// Unreserve gives back what Reserve has taken.
+func (s *Session) Unreserve(m *Message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.chargeLocked(-len(m.frames), -m.packets)
 }
 
 // roomLocked returns a channel that is closed when something was written or the session ends.

@@ -17,6 +17,4 @@ func (h *host) ServerSideEvent(e adapter.ServerEvent) {
 	h.inbox.push(&ServerEvent{name: e.Event, args: Reply{args}, send: e.Answer})
 }
 
-func (h *host) Recovery() (adapter.RecoveryOptions, bool) { return adapter.RecoveryOptions{}, false }
-
 var _ adapter.Host = (*host)(nil)

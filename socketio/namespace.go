@@ -12,11 +12,12 @@ import (
 // Namespace is safe for concurrent use. It is what clients connect to. Handlers and hooks may be registered at any time, and
 // concern what happens from then on.
 type Namespace struct {
-	server  *Server
-	name    string
-	adapter adapter.Adapter
-	ids     atomic.Uint64 // of acknowledgements (S-32)
-	inbox   serverLane
+	server   *Server
+	name     string
+	adapter  adapter.Adapter
+	ids      atomic.Uint64 // of acknowledgements (S-32)
+	recovery *recovery     // nil: off
+	inbox    serverLane
 
 	mu       sync.Mutex // serialises changes of registry
 	registry atomic.Pointer[registry]
@@ -26,6 +27,7 @@ type Namespace struct {
 // hooks have accepted it.
 type registry struct {
 	listeners
+	open        []func(*Socket)
 	middlewares []Middleware
 	hooks       []Hooks
 	unknown     []*Handler
@@ -53,6 +55,7 @@ func newNamespace(s *Server, name string) *Namespace {
 	n.inbox.ns = n
 	n.registry.Store(new(registry))
 	n.adapter = s.opts.Adapter((*host)(n))
+	n.recovery = newRecovery(s, n.adapter)
 	return n
 }
 
@@ -69,6 +72,13 @@ func (n *Namespace) change(fn func(r *registry)) {
 	r := *n.registry.Load()
 	fn(&r)
 	n.registry.Store(&r)
+}
+
+// OnOpen appends a function that a layer above prepares each new socket with, by Socket.SetOwner for instance. It runs before
+// everything else, on the socket's lane, also for a socket that then turns out to be recovered; nobody else can see the socket
+// yet, and its id is not settled.
+func (n *Namespace) OnOpen(fn func(s *Socket)) {
+	n.change(func(r *registry) { r.open = with(r.open, fn) })
 }
 
 // Use appends a middleware.

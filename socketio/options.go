@@ -30,8 +30,12 @@ type Options struct {
 	// they use unless they are told otherwise.
 	Parser parser.Parser
 
-	// Adapter makes the adapter of each namespace. nil is adapter.NewMemory.
+	// Adapter makes the adapter of each namespace. nil is adapter.NewMemory, or with Recovery adapter.NewRecovering.
 	Adapter adapter.Factory
+
+	// Recovery lets a socket whose connection was lost come back within a while, with its id, its rooms and its data, and
+	// get what it missed (S-6). nil is off. The Adapter, if there is one, must be an adapter.Recoverer.
+	Recovery *Recovery
 
 	// Client holds the files of the official JavaScript client, served under the server's path (S-2);
 	// see CheckClientBundle. What is missing, or everything if it is nil, is redirected to the official CDN.
@@ -60,8 +64,12 @@ func (o Options) withDefaults() (Options, error) {
 		errs = append(errs, fmt.Errorf("socketio: MaxAttachments is negative: %d", o.MaxAttachments))
 	}
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, defaultConnectTimeout)
+	var err error
+	if o.Recovery, err = o.Recovery.withDefaults(); err != nil {
+		errs = append(errs, err)
+	}
 	if o.Adapter == nil {
-		o.Adapter = func(h adapter.Host) adapter.Adapter { return adapter.NewMemory(h) }
+		o.Adapter = memory
 	}
 	if o.Parser == nil {
 		o.Parser = parser.Text{}
@@ -73,6 +81,14 @@ func (o Options) withDefaults() (Options, error) {
 		o.Engine.Logger = o.Logger
 	}
 	return o, errors.Join(errs...)
+}
+
+// memory is the adapter of a server that was given none.
+func memory(h adapter.Host) adapter.Adapter {
+	if r, ok := h.Recovery(); ok {
+		return adapter.NewRecovering(h, r)
+	}
+	return adapter.NewMemory(h)
 }
 
 func (o Options) limits() parser.Limits { return parser.Limits{MaxAttachments: o.MaxAttachments} }

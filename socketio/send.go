@@ -19,6 +19,11 @@ func (s *Socket) Emit(event string, args ...any) error { return s.emit(event, ar
 
 // Send is Emit that waits while the outbound budget has no room for the event, until ctx ends.
 func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
+	if s.ticket != nil {
+		return s.emitInOrder(s.packet(event, args, flags{}), func(m *engineio.Message) error {
+			return s.conn.session.Reserve(ctx, m)
+		})
+	}
 	b := scratches.Get().(*scratch)
 	defer b.release()
 	out, err := s.encode(b, event, args, 0, false)
@@ -93,7 +98,14 @@ func (e Emitter) EmitWithAck(ctx context.Context, event string, args ...any) (*R
 }
 
 func (s *Socket) emit(event string, args []any, f flags) error {
+	if s.ticket != nil {
+		return s.emitInOrder(s.packet(event, args, f), nil)
+	}
 	return s.emitID(event, args, f, 0, false)
+}
+
+func (s *Socket) packet(event string, args []any, f flags) *adapter.Packet {
+	return &adapter.Packet{Namespace: s.ns.name, Event: event, Args: args, Volatile: f.volatile, NoCompress: f.noCompress}
 }
 
 func (s *Socket) emitID(event string, args []any, f flags, id uint64, hasID bool) error {
@@ -243,6 +255,14 @@ func (s *Server) encoding(p *adapter.Packet) (any, error) {
 	return p.Encoding(s.format, s.encode)
 }
 
+// encoding returns a broadcast as the client is to get it.
+func (s *Socket) encoding(p *adapter.Packet) (any, error) {
+	if s.ticket != nil && !p.HasID {
+		return s.conn.server.recoverable(p)
+	}
+	return s.conn.server.encoding(p)
+}
+
 func (s *Server) encodeBroadcast(p *adapter.Packet) (any, error) {
 	m, err := s.message(parser.Outgoing{
 		Type: parser.Event, Namespace: p.Namespace, ID: p.ID, HasID: p.HasID, Event: p.Event, Args: p.Args,
@@ -256,18 +276,18 @@ func (s *Server) encodeBroadcast(p *adapter.Packet) (any, error) {
 
 // Prepare makes the encoding that the client understands. It is called by the adapter.
 func (s *Socket) Prepare(p *adapter.Packet) error {
-	_, err := s.conn.server.encoding(p)
+	_, err := s.encoding(p)
 	s.observe(err, p.Event, p.Args) // here, because no lock is held
 	return err
 }
 
 // Append queues a broadcast. It is called by the adapter.
 func (s *Socket) Append(p *adapter.Packet) {
-	v, err := s.conn.server.encoding(p)
+	v, err := s.encoding(p)
 	if err != nil {
 		return // Prepare has said so
 	}
-	err = s.queue(v.(*engineio.Message), p.Volatile)
+	err = s.queue(messageOf(v), p.Volatile)
 	if err == nil || !p.HasID {
 		return // a member that cannot take it does not stop the others
 	}

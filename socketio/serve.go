@@ -70,18 +70,28 @@ var errGoexit = errors.New("a hook ended its goroutine")
 func (s *Socket) connect() {
 	ctx := s.Context()
 	r := s.ns.registry.Load()
-	for _, mw := range r.middlewares {
-		if err := s.ask(ctx, mw); err != nil {
+	for _, fn := range r.open {
+		if err := s.ask(ctx, func(context.Context, *Socket) error { fn(s); return nil }); err != nil {
 			s.refuse(err)
 			return
 		}
-		if s.leaving() {
-			s.answer()
-			return
+	}
+	recovered := s.recover(ctx)
+	if !recovered || s.conn.server.opts.Recovery.RunMiddlewares {
+		for _, mw := range r.middlewares {
+			if err := s.ask(ctx, mw); err != nil {
+				s.refuse(err)
+				return
+			}
+			if s.leaving() {
+				s.answer()
+				return
+			}
 		}
 	}
-	s.ns.adapter.Add(s)
-	s.stage.member = true
+	if !recovered {
+		s.become()
+	}
 	for _, h := range r.hooks {
 		if h.Connection != nil {
 			if s.leaving() {
@@ -129,6 +139,9 @@ func (s *Socket) answer() {
 		s.refuse(err)
 		return
 	}
+	if s.state.Load() == statePending {
+		s.replay()
+	}
 	s.mu.Lock()
 	if s.state.Load() != statePending {
 		s.mu.Unlock() // the client has left
@@ -150,6 +163,9 @@ func (s *Socket) answer() {
 		s.more.held = held{}
 	}
 	s.state.Store(stateConnected)
+	if s.ticket != nil {
+		s.ticket.answered = true
+	}
 	k := s.kick
 	s.mu.Unlock()
 	s.conn.session.Flush()
@@ -164,11 +180,15 @@ func (s *Socket) connectReply() any {
 	if s.conn.legacy != nil {
 		return nil
 	}
-	return connectReply{s.id}
+	if s.ticket == nil {
+		return connectReply{SID: s.id}
+	}
+	return connectReply{s.id, s.ticket.pid}
 }
 
 type connectReply struct {
 	SID string `json:"sid"`
+	PID string `json:"pid,omitzero"` // only with recovery: clients tell by it
 }
 
 // refuse answers CONNECT with an error (S-65). What was held back is dropped.
@@ -356,6 +376,9 @@ func (s *Socket) finish() {
 	server := s.conn.server
 	defer server.release()
 	defer s.conn.succeed(s)
+	if s.ticket != nil {
+		defer s.ns.recovery.release(s.ticket)
+	}
 	ctx := s.Context()
 	hooks := s.ns.registry.Load().hooks
 	s.mu.Lock()
@@ -404,8 +427,9 @@ func (s *Socket) withdraw() {
 	rooms := s.ns.adapter.Rooms(s.id)
 	s.mu.Lock()
 	s.extra().rooms = rooms
+	reason := s.reason
 	s.mu.Unlock()
-	s.ns.adapter.Remove(s.id)
+	s.part(reason)
 }
 
 func (s *Socket) tell(ctx context.Context, fn func(context.Context, *Socket, Reason), reason Reason) {

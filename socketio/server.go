@@ -27,11 +27,14 @@ type Server struct {
 	parser parser.Parser
 	format string                             // the parser's name
 	encode func(*adapter.Packet) (any, error) // encodeBroadcast
-	limits parser.Limits
-	engine *engineio.Server
-	bundle bundle
-	wheel  *wheel.Wheel
-	pool   pool
+	// The same for sockets that can be recovered.
+	recoverableFormat string
+	encodeRecoverable func(*adapter.Packet) (any, error)
+	limits            parser.Limits
+	engine            *engineio.Server
+	bundle            bundle
+	wheel             *wheel.Wheel
+	pool              pool
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
@@ -68,6 +71,7 @@ func New(o Options) (*Server, error) {
 		drained:    make(chan struct{}),
 	}
 	s.encode = s.encodeBroadcast
+	s.recoverableFormat, s.encodeRecoverable = s.format+", offset", s.encodeWithOffset
 	s.pool.wheel = s.wheel
 	s.live.Store(1)
 	s.engine, err = engineio.New(o.Engine, s.accept)
@@ -76,6 +80,10 @@ func New(o Options) (*Server, error) {
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.main = s.Of("/")
+	if o.Recovery != nil && s.main.recovery == nil {
+		_ = s.Shutdown(context.Background()) // nobody is connected
+		return nil, errNotRecoverer
+	}
 	return s, nil
 }
 

@@ -31,6 +31,7 @@ type Socket struct {
 	id        string
 	handshake Handshake
 	owner     atomic.Pointer[any]
+	ticket    *ticket                   // nil: cannot be recovered
 	listeners atomic.Pointer[listeners] // nil: the socket has none of its own; changes under mu
 	state     atomic.Int32              // changes under mu
 
@@ -75,6 +76,9 @@ func newSocket(c *conn, ns *Namespace, auth []byte) *Socket {
 		ns:        ns,
 		id:        c.legacy.socketID(c.session, ns.name),
 		handshake: Handshake{c.session.Handshake(), slices.Clone(auth)},
+	}
+	if ns.recovery != nil && c.session.Protocol() != 3 { // that of 2.x clients, which know nothing of recovery
+		s.ticket = &ticket{socket: s}
 	}
 	s.lane.busy = true // connect begins it
 	return s

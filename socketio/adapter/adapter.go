@@ -99,9 +99,6 @@ type Host interface {
 // Factory makes the adapter of a namespace.
 type Factory func(Host) Adapter
 
-// RecoveryOptions is a plain value: what an adapter that recovers connection state has to know (S-6).
-type RecoveryOptions struct{}
-
 // RoomEvents is a plain value: functions to be told what becomes of rooms (S-73), of which any may be nil. A
 // member's own room counts. Those that concern one room come in the order in which things happened; they are
 // called under a lock, so they must neither block nor call the adapter.

@@ -9,6 +9,9 @@ type audience struct {
 	// come up twice, those that were added.
 	seen room
 	mark bool
+	// entries are the members' own, if track.
+	entries []*entry
+	track   bool
 }
 
 var audiences = sync.Pool{New: func() any { return &audience{seen: make(room)} }}
@@ -29,6 +32,11 @@ func (a *audience) release() {
 		a.seen = make(room)
 	}
 	clear(a.seen)
+	clear(a.entries)
+	if a.entries = a.entries[:0]; cap(a.entries) > keepMembers {
+		a.entries = nil
+	}
+	a.track = false
 	audiences.Put(a)
 }
 
@@ -42,6 +50,9 @@ func (a *audience) add(e *entry) {
 		a.seen[e] = struct{}{}
 	}
 	a.members = append(a.members, e.member)
+	if a.track {
+		a.entries = append(a.entries, e)
+	}
 }
 
 // gather fills a. It takes one shard's lock at a time: who joins, leaves or changes rooms meanwhile may

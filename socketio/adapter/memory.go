@@ -23,6 +23,9 @@ type Memory struct {
 	// order is the namespace's ordering lock (engine rule 7).
 	order sync.Mutex
 
+	// drawn is the number of the last packet that can be recovered, for a Recovering; nil otherwise.
+	drawn *atomic.Uint64
+
 	observing sync.Mutex // serialises Observe
 	observers atomic.Pointer[[]RoomEvents]
 }
@@ -43,6 +46,9 @@ type entry struct {
 	mu    sync.Mutex
 	rooms []string // in order of joining
 	gone  bool     // was removed; a join that comes late finds this
+
+	past     *past // nil unless the member can be recovered
+	restored bool  // was recovered
 }
 
 // NewMemory returns an adapter without members. As a function that returns an Adapter it is a [Factory].
@@ -61,19 +67,30 @@ func (m *Memory) entry(id string) *entry {
 
 // Add makes mb a member.
 func (m *Memory) Add(mb Member) {
-	id := mb.ID()
+	e := &entry{member: mb}
+	if m.drawn != nil {
+		e.past = newPast(m.now())
+	}
+	m.insert(e)
+}
+
+func (m *Memory) insert(e *entry) {
+	id := e.member.ID()
 	s := m.shard(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.members == nil {
 		s.members = make(map[string]*entry)
 	}
-	s.members[id] = &entry{member: mb}
+	s.members[id] = e
 	m.joined(s, id, id)
 }
 
 // Remove takes a member out of its rooms and out of the namespace.
-func (m *Memory) Remove(id string) {
+func (m *Memory) Remove(id string) { m.remove(id) }
+
+// remove returns the member's entry, nil if there is no such member.
+func (m *Memory) remove(id string) *entry {
 	s := m.shard(id)
 	s.mu.Lock()
 	e := s.members[id]
@@ -83,7 +100,7 @@ func (m *Memory) Remove(id string) {
 	}
 	s.mu.Unlock()
 	if e == nil {
-		return
+		return nil
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -92,6 +109,7 @@ func (m *Memory) Remove(id string) {
 		m.quit(e, name)
 	}
 	e.rooms = nil
+	return e
 }
 
 // Member finds a member by its id.
@@ -130,27 +148,42 @@ func (m *Memory) Join(id string, rooms ...string) {
 		if name == id {
 			continue
 		}
-		s := m.shard(name)
-		s.mu.Lock()
-		r := s.rooms[name]
-		if r == nil {
-			r = make(room)
-			if s.rooms == nil {
-				s.rooms = make(map[string]room)
-			}
-			s.rooms[name] = r
-		}
-		before := len(r)
-		r[e] = struct{}{}
-		joined := len(r) > before
-		if joined {
-			m.joined(s, name, id)
-		}
-		s.mu.Unlock()
-		if joined {
+		from := m.now() // before anything is delivered to it through the room
+		if m.enter(e, name) {
 			e.rooms = append(e.rooms, name)
+			e.past.enter(name, from)
 		}
 	}
+}
+
+// now is the number of the last packet drawn.
+func (m *Memory) now() uint64 {
+	if m.drawn == nil {
+		return 0
+	}
+	return m.drawn.Load()
+}
+
+// enter puts e into the room, and reports whether it was not in it.
+func (m *Memory) enter(e *entry, name string) (joined bool) {
+	s := m.shard(name)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.rooms[name]
+	if r == nil {
+		r = make(room)
+		if s.rooms == nil {
+			s.rooms = make(map[string]room)
+		}
+		s.rooms[name] = r
+	}
+	before := len(r)
+	r[e] = struct{}{}
+	if len(r) == before {
+		return false
+	}
+	m.joined(s, name, e.member.ID())
+	return true
 }
 
 // Leave takes a member out of rooms.
@@ -165,6 +198,7 @@ func (m *Memory) Leave(id string, rooms ...string) {
 		if i := slices.Index(e.rooms, name); i >= 0 {
 			e.rooms = slices.Delete(e.rooms, i, i+1)
 			m.quit(e, name)
+			e.past.leave(name, m.now())
 		}
 	}
 }

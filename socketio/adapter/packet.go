@@ -23,6 +23,8 @@ type Packet struct {
 	NoCompress bool
 
 	// Offset is the packet's place in the order of a namespace that can be recovered (S-78); "" outside of one.
+	// An adapter that learns it before anything is encoded sets it; one that draws it under the ordering lock
+	// leaves it to the encodings to put it in afterwards, see [Stamped].
 	Offset string
 
 	// Nearly always there is one format, so the first one made is found without a lock.
@@ -62,4 +64,41 @@ func (p *Packet) Encoding(format string, encode func(*Packet) (any, error)) (any
 		p.more = append(p.more, e)
 	}
 	return e.value, e.err
+}
+
+// stamp gives the packet its offset, and all its encodings. Called under the ordering lock, before the first
+// Append.
+func (p *Packet) stamp(offset string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.Offset = offset
+	if e := p.first.Load(); e != nil {
+		e.stamp(offset)
+	}
+	for _, e := range p.more {
+		e.stamp(offset)
+	}
+}
+
+func (e *encoding) stamp(offset string) {
+	if v, ok := e.value.(Stamped); ok {
+		v.SetOffset(offset)
+	}
+}
+
+// remains is what of a packet is kept for those who will have missed it: its encodings that carry an offset,
+// without the arguments, which are their owner's to change again.
+func (p *Packet) remains() *Packet {
+	r := &Packet{Namespace: p.Namespace, Event: p.Event, NoCompress: p.NoCompress, Offset: p.Offset}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range append([]*encoding{p.first.Load()}, p.more...) {
+		if e == nil {
+			continue
+		}
+		if _, ok := e.value.(Stamped); ok && !r.first.CompareAndSwap(nil, e) {
+			r.more = append(r.more, e)
+		}
+	}
+	return r
 }

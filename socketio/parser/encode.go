@@ -109,13 +109,18 @@ func (e *encoder) args(dst []byte, start int, o *Outgoing) ([]byte, error) {
 			return dst[:start], &EncodeError{Argument: i, Err: err}
 		}
 	}
-	if o.Offset != "" && o.Type == Event {
+	if o.Type == Event && o.Offset != "" && (!o.OffsetAfterString || endsInString(dst)) {
 		dst = append(dst, ',', '"')
 		e.offset = len(dst)
 		dst = append(dst, o.Offset...)
 		dst = append(dst, '"')
 	}
 	return append(dst, ']'), nil
+}
+
+// endsInString reports whether the last element of an open array is a string.
+func endsInString(dst []byte) bool {
+	return bytes.HasSuffix(bytes.TrimRight(dst, " \t\r\n"), []byte{'"'})
 }
 
 // makeBinary turns the finished packet at dst[start] into its binary kind:

@@ -43,6 +43,9 @@ type Outgoing struct {
 	// consist of ASCII that JSON does not escape; [Encoded.Offset] tells where
 	// it went, so that another one of the same length can be put in its place.
 	Offset string
+	// OffsetAfterString leaves the offset out unless the last element before it
+	// is a string, which clients would take for the offset (C-18).
+	OffsetAfterString bool
 }
 
 // Encoded is a plain value: a packet as messages. Data is sent first, then each
@@ -51,7 +54,7 @@ type Encoded struct {
 	Data        []byte   // the buffer given, extended by the packet
 	Binary      bool     // Data is a binary message, not text
 	Attachments [][]byte // alias the bytes in the arguments
-	Offset      int      // index in Data of the first byte of Outgoing.Offset, if that is not empty
+	Offset      int      // index in Data of the first byte of Outgoing.Offset; 0 if there is none
 }
 
 // Text is the [Parser] of the official clients' default, and of this package's

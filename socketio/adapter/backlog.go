@@ -1,0 +1,113 @@
+package adapter
+
+import (
+	"sort"
+	"time"
+)
+
+// backlog is the last packets of a namespace, numbered without gaps. It is guarded by the ordering lock; what
+// it gives to readers does not change any more.
+//
+// Packets lie in segments, and the oldest segment goes when there is too much: what a bound allows is kept to a
+// small part of it.
+type backlog struct {
+	segments []*segment
+	drawn    uint64 // the number of the last packet
+	dropped  uint64 // that of the last one which is gone
+	packets  int
+	bytes    int
+
+	maxPackets, maxBytes int
+	maxAge               time.Duration
+}
+
+type segment struct {
+	first   uint64
+	records []record // of a fixed capacity, so that readers may keep what they saw
+	bytes   int
+	begun   time.Time
+	touched time.Time
+}
+
+// record is a packet and whom it was for.
+type record struct {
+	packet        *Packet
+	rooms, except []string
+}
+
+// pieces is how many segments a full backlog has, about.
+const pieces = 64
+
+// recordOverhead is roughly what a packet takes in memory beside its encoding.
+const recordOverhead = 256
+
+// add stores the packet that was drawn last.
+func (b *backlog) add(r record, size int, now time.Time) {
+	size += recordOverhead
+	var s *segment
+	if n := len(b.segments); n > 0 {
+		s = b.segments[n-1]
+	}
+	if s == nil || len(s.records) == cap(s.records) || s.bytes > b.maxBytes/pieces || now.Sub(s.begun) > b.maxAge/pieces {
+		s = &segment{first: b.drawn, records: make([]record, 0, b.room(s)), begun: now}
+		b.segments = append(b.segments, s)
+	}
+	s.records = append(s.records, r)
+	s.bytes += size
+	s.touched = now
+	b.packets++
+	b.bytes += size
+	for b.packets > b.maxPackets || b.bytes > b.maxBytes {
+		b.drop()
+	}
+}
+
+// room is the capacity of the segment that follows s: a quiet namespace has small ones.
+func (b *backlog) room(s *segment) int {
+	most := max(1, b.maxPackets/pieces)
+	if s == nil {
+		return min(4, most)
+	}
+	return min(2*max(1, len(s.records)), most)
+}
+
+// drop lets go of the oldest segment.
+func (b *backlog) drop() {
+	s := b.segments[0]
+	b.segments[0] = nil
+	b.segments = b.segments[1:]
+	b.packets -= len(s.records)
+	b.bytes -= s.bytes
+	b.dropped = s.first + uint64(len(s.records)) - 1
+}
+
+// sweep lets go of what is too old.
+func (b *backlog) sweep(now time.Time) {
+	for len(b.segments) > 0 && now.Sub(b.segments[0].touched) > b.maxAge {
+		b.drop()
+	}
+}
+
+// after returns all packets with greater numbers than n, which are all there are if n >= dropped.
+func (b *backlog) after(n uint64) []run {
+	i := sort.Search(len(b.segments), func(i int) bool {
+		s := b.segments[i]
+		return s.first+uint64(len(s.records)) > n+1
+	})
+	runs := make([]run, 0, len(b.segments)-i)
+	for _, s := range b.segments[i:] {
+		r := run{s.first, s.records}
+		if n >= r.first {
+			r.records = r.records[n+1-r.first:]
+			r.first = n + 1
+		}
+		runs = append(runs, r)
+	}
+	return runs
+}
+
+// run is some packets in a row.
+type run struct {
+	first   uint64
+	records []record
+}

@@ -1,0 +1,75 @@
+package adapter
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// Recoverer is an adapter that can bring back a member which was lost together with what it missed, connection
+// state recovery (S-6). It is optional; [NewRecovering] makes the one of a single process.
+//
+// Every event that is neither volatile nor asks for an acknowledgement gets an offset, its place in the one
+// order of the namespace, which the client sends back when it returns. The offset is drawn, the packet stored
+// and appended to the members under one lock, so that what a client has seen is exactly what stands before the
+// offset that it names.
+type Recoverer interface {
+	Adapter
+	// Deliver is Broadcast to one member, in the same order. It returns [ErrLeft] if it is none.
+	Deliver(p *Packet, to Member) error
+	// Save takes the member out as Remove does, and keeps the session until it is restored or too old, the
+	// rooms that the member was in included. What is broadcast from now on is kept for it.
+	Save(s Session)
+	// Restore consumes the session of pid. join makes the member of it, or nil if it declines; the member is
+	// added with its rooms at a point between two broadcasts, and missed is what it was meant to get before
+	// that point and after offset, which is "" for a client that has got nothing. If there is nothing to
+	// restore, or not everything any more, ok is false and err says why; join may have been called.
+	Restore(ctx context.Context, pid, offset string, join func(Session) Member) (missed []*Packet, ok bool, err error)
+}
+
+// Session is a plain value: what is kept of a member that was lost (S-76).
+type Session struct {
+	PID  string // the secret by which its client gets it back
+	ID   string
+	Data map[string]any
+	// Rooms are those that the member was in, without its own one. The adapter fills them in.
+	Rooms []string
+
+	// Expires is when it ends. Save sets it if it is zero; a session that is saved again, because its member
+	// was not let in, keeps it.
+	Expires time.Time
+	// Offset is the one that the client came with when it was restored, and Replayed says that missed packets
+	// were sent to it then, ahead of the answer to CONNECT. A client that comes back with that very offset has
+	// not seen the answer and may hold any number of those packets already.
+	Offset   string
+	Replayed bool
+}
+
+// Stamped is an encoding in which the place of the offset is left free. It is set once, before the packet is
+// appended to the first member.
+type Stamped interface{ SetOffset(offset string) }
+
+// OffsetSize is the length of the offsets of a [Recovering]. They consist of letters, digits, - and _.
+const OffsetSize = 14
+
+// RecoveryOptions is a plain value: what an adapter that recovers connection state has to know (S-6).
+type RecoveryOptions struct {
+	// MaxDisconnection is how long a session is kept.
+	MaxDisconnection time.Duration
+	// Notice is how long a server may take to notice that a client is gone. Packets are kept so much longer.
+	Notice time.Duration
+	// MaxPackets, MaxBytes and MaxSessions bound what a namespace keeps; the oldest goes first.
+	MaxPackets, MaxBytes, MaxSessions int
+	// Prepare makes the encoding that recovered members need, and returns its size.
+	Prepare func(p *Packet) (bytes int, err error)
+	// After calls fn, which does not block, after d unless it is stopped before.
+	After func(d time.Duration, fn func()) (stop func())
+}
+
+// Why Restore does not.
+var (
+	ErrNoSession = errors.New("adapter: no session of that pid, or not any more")
+	ErrOffset    = errors.New("adapter: not an offset of this namespace")
+	ErrMissed    = errors.New("adapter: what was missed is not kept any more")
+	ErrDeclined  = errors.New("adapter: the session was declined")
+)

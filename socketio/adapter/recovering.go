@@ -1,0 +1,391 @@
+package adapter
+
+import (
+	"container/list"
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Recovering is safe for concurrent use. It is [Memory] that keeps the sessions of members that were lost, and
+// for them the packets of the last minutes, each once.
+type Recovering struct {
+	*Memory
+	opts  RecoveryOptions
+	epoch string // begins its offsets, so that those of another process are known as such
+
+	backlog  backlog       // under the ordering lock
+	restored atomic.Uint64 // counts restored members; changes under the ordering lock
+
+	sweeping atomic.Bool // a sweep is to come
+	mu       sync.Mutex
+	sessions map[string]*list.Element // of *saved, by pid
+	queue    list.List                // the oldest first
+	stop     func()                   // the sweep
+	closed   bool
+}
+
+// saved is a session and what was addressed to it.
+type saved struct {
+	Session
+	past *past
+	at   uint64 // the last number before it was saved
+	last uint64 // the last packet that was appended to it
+}
+
+var _ Recoverer = (*Recovering)(nil)
+
+// epochSize is the length of what offsets begin with; the number follows.
+const epochSize = 6
+
+// NewRecovering returns an adapter without members and sessions.
+func NewRecovering(h Host, o RecoveryOptions) *Recovering {
+	var epoch [epochSize]byte
+	_, _ = rand.Read(epoch[:]) // never fails
+	r := &Recovering{
+		Memory:   NewMemory(h),
+		opts:     o,
+		epoch:    base64.RawURLEncoding.EncodeToString(epoch[:])[:epochSize],
+		sessions: make(map[string]*list.Element),
+		backlog: backlog{
+			maxPackets: o.MaxPackets,
+			maxBytes:   o.MaxBytes,
+			maxAge:     o.MaxDisconnection + o.Notice,
+		},
+	}
+	r.drawn = new(atomic.Uint64)
+	return r
+}
+
+// digits are base64url's in an order of their own: that of ASCII is not needed.
+const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+func (r *Recovering) offset(n uint64) string {
+	var b [OffsetSize]byte
+	copy(b[:], r.epoch)
+	for i := OffsetSize - 1; i >= epochSize; i-- {
+		b[i] = digits[n&63]
+		n >>= 6
+	}
+	return string(b[:])
+}
+
+// number is the reverse of offset; ours is false for an offset of another process.
+func (r *Recovering) number(offset string) (n uint64, ours, ok bool) {
+	if len(offset) != OffsetSize {
+		return 0, false, false
+	}
+	for i := range len(offset) {
+		d := strings.IndexByte(digits, offset[i])
+		if d < 0 {
+			return 0, false, false
+		}
+		if i >= epochSize {
+			n = n<<6 | uint64(d)
+		}
+	}
+	return n, strings.HasPrefix(offset, r.epoch), true
+}
+
+// draw stamps the packet, and stores it unless it is volatile: a volatile one that carries an offset tells how
+// far the client has come. Called under the ordering lock; n is 0 for a packet without number.
+func (r *Recovering) draw(p *Packet, sel Selection, size int) (n uint64) {
+	b := &r.backlog
+	if p.Volatile {
+		p.stamp(r.offset(b.drawn))
+		return 0
+	}
+	b.drawn++
+	p.stamp(r.offset(b.drawn))
+	r.drawn.Store(b.drawn)
+	b.add(record{p.remains(), sel.Rooms, sel.Except}, size, time.Now())
+	return b.drawn
+}
+
+// Broadcast delivers p to the members meant by sel.
+func (r *Recovering) Broadcast(p *Packet, sel Selection) error {
+	if p.HasID {
+		return r.Memory.Broadcast(p, sel)
+	}
+	a := audiences.Get().(*audience)
+	defer a.release()
+	a.track = true
+	before := r.restored.Load()
+	r.gather(a, sel)
+	size, err := r.opts.Prepare(p)
+	if err != nil {
+		return err
+	}
+	for _, mb := range a.members {
+		if err := mb.Prepare(p); err != nil {
+			return err
+		}
+	}
+	r.order.Lock()
+	if r.restored.Load() != before {
+		r.regather(a, sel)
+	}
+	n := r.draw(p, sel, size)
+	for i, mb := range a.members {
+		mb.Append(p)
+		if n > 0 {
+			a.entries[i].past.last = n
+		}
+	}
+	r.order.Unlock()
+	for _, mb := range a.members {
+		mb.Flush()
+	}
+	if n > 0 {
+		r.wake()
+	}
+	return nil
+}
+
+// regather adds the members that were restored since a was gathered: what they missed ended before the packet
+// that is about to be drawn, so it must not pass them by. They need no Prepare of their own. Called under the
+// ordering lock.
+func (r *Recovering) regather(a *audience, sel Selection) {
+	b := audiences.Get().(*audience)
+	defer b.release()
+	b.track = true
+	r.gather(b, sel)
+	have := make(room, len(a.entries))
+	for _, e := range a.entries {
+		have[e] = struct{}{}
+	}
+	for _, e := range b.entries {
+		if _, ok := have[e]; !ok && e.restored {
+			a.members = append(a.members, e.member)
+			a.entries = append(a.entries, e)
+		}
+	}
+}
+
+// Deliver delivers p to one member.
+func (r *Recovering) Deliver(p *Packet, to Member) error {
+	id := to.ID()
+	e := r.entry(id)
+	if e == nil {
+		return ErrLeft
+	}
+	size, err := r.opts.Prepare(p)
+	if err != nil {
+		return err
+	}
+	if err := to.Prepare(p); err != nil {
+		return err
+	}
+	r.order.Lock()
+	n := r.draw(p, Selection{Rooms: []string{id}}, size)
+	to.Append(p)
+	if n > 0 {
+		e.past.last = n
+	}
+	r.order.Unlock()
+	to.Flush()
+	if n > 0 {
+		r.wake()
+	}
+	return nil
+}
+
+// Save takes the member out and keeps its session.
+func (r *Recovering) Save(s Session) {
+	e := r.remove(s.ID)
+	if e == nil {
+		return
+	}
+	e.mu.Lock() // whoever is still changing its rooms has done so
+	sv := &saved{Session: s, past: e.past}
+	e.mu.Unlock()
+	sv.Rooms = sv.past.rooms()
+	if sv.Expires.IsZero() {
+		sv.Expires = time.Now().Add(r.opts.MaxDisconnection)
+	}
+	r.order.Lock()
+	sv.at, sv.last = r.backlog.drawn, sv.past.last
+	r.order.Unlock()
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return
+	}
+	r.take(s.PID)
+	r.sessions[s.PID] = r.queue.PushBack(sv)
+	for len(r.sessions) > r.opts.MaxSessions {
+		r.take(r.queue.Front().Value.(*saved).PID)
+	}
+	r.schedule()
+}
+
+// take takes a session out; nil if there is none. Called with mu held.
+func (r *Recovering) take(pid string) *saved {
+	el := r.sessions[pid]
+	if el == nil {
+		return nil
+	}
+	delete(r.sessions, pid)
+	return r.queue.Remove(el).(*saved)
+}
+
+// Restore brings back a member.
+func (r *Recovering) Restore(_ context.Context, pid, offset string, join func(Session) Member) ([]*Packet, bool, error) {
+	r.mu.Lock()
+	sv := r.take(pid)
+	r.mu.Unlock()
+	if sv == nil || !time.Now().Before(sv.Expires) {
+		return nil, false, ErrNoSession
+	}
+	r.order.Lock()
+	from, err := r.position(sv, offset)
+	upto := r.backlog.drawn
+	var runs []run
+	if err == nil {
+		runs = r.backlog.after(from)
+	}
+	r.order.Unlock()
+	if err != nil {
+		return nil, false, err
+	}
+	mb := join(sv.Session)
+	if mb == nil {
+		return nil, false, ErrDeclined
+	}
+	past := sv.past.memory(sv.ID)
+	missed, last := past.among(nil, sv.past.last, runs)
+
+	// The rest is short, and ends where the member begins.
+	r.order.Lock()
+	defer r.order.Unlock()
+	if r.backlog.dropped > upto {
+		return nil, false, ErrMissed
+	}
+	missed, last = past.among(missed, last, r.backlog.after(upto))
+	sv.past.last = last // these are on their way to it now
+	r.admit(mb, sv)
+	return missed, true, nil
+}
+
+// position is the number up to which the client has seen everything. Called under the ordering lock.
+func (r *Recovering) position(sv *saved, offset string) (uint64, error) {
+	n := sv.past.joined
+	if offset != "" {
+		seen, ours, ok := r.number(offset)
+		switch {
+		case !ok || ours && seen > r.backlog.drawn:
+			return 0, ErrOffset
+		case ours:
+			n = max(n, seen)
+		default: // of a process before this one: the client has got nothing since
+		}
+	}
+	if n >= sv.last {
+		n = max(n, sv.at) // nothing was on its way to it
+	}
+	if n < sv.past.floor || n < r.backlog.dropped {
+		return 0, ErrMissed
+	}
+	return n, nil
+}
+
+// among appends the packets of runs that the member was meant by. last is the number of the last one.
+func (m memory) among(missed []*Packet, last uint64, runs []run) ([]*Packet, uint64) {
+	for _, run := range runs {
+		for i := range run.records {
+			rec, n := &run.records[i], run.first+uint64(i)
+			if m.meant(rec, n) {
+				missed, last = append(missed, rec.packet), n
+			}
+		}
+	}
+	return missed, last
+}
+
+// admit makes mb a member where sv was one. Called under the ordering lock.
+func (r *Recovering) admit(mb Member, sv *saved) {
+	e := &entry{member: mb, past: sv.past, restored: true, rooms: sv.past.rooms()}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	r.insert(e)
+	for _, name := range e.rooms {
+		r.enter(e, name)
+	}
+	r.restored.Add(1)
+}
+
+// Sessions is the number of sessions that are kept.
+func (r *Recovering) Sessions() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.sessions)
+}
+
+// Backlog is how many packets are kept, and about how many bytes they take.
+func (r *Recovering) Backlog() (packets, bytes int) {
+	r.order.Lock()
+	defer r.order.Unlock()
+	return r.backlog.packets, r.backlog.bytes
+}
+
+// wake sees to it that there is a sweep to come.
+func (r *Recovering) wake() {
+	if r.sweeping.Load() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.schedule()
+}
+
+// schedule is wake with mu held.
+func (r *Recovering) schedule() {
+	if r.closed || r.sweeping.Load() {
+		return
+	}
+	r.sweeping.Store(true)
+	r.stop = r.opts.After(max(time.Second, r.opts.MaxDisconnection/8), r.sweep)
+}
+
+// sweep lets go of what is too old, and comes again while anything is left.
+func (r *Recovering) sweep() {
+	now := time.Now()
+	r.sweeping.Store(false) // what is stored from now on calls for another one
+	r.order.Lock()
+	r.backlog.sweep(now)
+	left := r.backlog.packets > 0
+	r.order.Unlock()
+
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for el := r.queue.Front(); el != nil && !now.Before(el.Value.(*saved).Expires); el = r.queue.Front() {
+		r.take(el.Value.(*saved).PID)
+	}
+	if left || len(r.sessions) > 0 {
+		r.schedule()
+	}
+}
+
+// Close lets go of sessions and packets.
+func (r *Recovering) Close() error {
+	r.mu.Lock()
+	r.closed = true
+	stop := r.stop
+	clear(r.sessions)
+	r.queue.Init()
+	r.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	r.order.Lock()
+	for len(r.backlog.segments) > 0 {
+		r.backlog.drop()
+	}
+	r.order.Unlock()
+	return r.Memory.Close()
+}

@@ -1,0 +1,471 @@
+package socketio
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/internal/wheel"
+	"github.com/perch-go/perch/socketio/adapter"
+	"github.com/perch-go/perch/socketio/parser"
+)
+
+// Recovery is a plain value: how sockets whose connection is lost come back, connection state recovery (S-6). Its zero value
+// has every default; see [Options.Recovery].
+type Recovery struct {
+	// MaxDisconnection is how long a client may be away. 0 is 2 minutes.
+	MaxDisconnection time.Duration
+	// RunMiddlewares has the namespace's middlewares run again for a socket that comes back. By default they are skipped, as
+	// they have let it in before; connection hooks always run.
+	RunMiddlewares bool
+	// MaxPackets and MaxBytes bound the events that a namespace keeps for those who may miss them. 0 is 65,536, and 32 MiB.
+	// When one is reached the oldest go, and who needed them connects afresh.
+	MaxPackets int
+	MaxBytes   int
+	// MaxSessions bounds the sockets that are waited for in a namespace, in the same way. 0 is 65,536.
+	MaxSessions int
+}
+
+const (
+	defaultMaxDisconnection    = 2 * time.Minute
+	defaultMaxRecoveryPackets  = 1 << 16
+	defaultMaxRecoveryBytes    = 32 << 20
+	defaultMaxRecoverySessions = 1 << 16
+
+	// ghostPatience is how long a client that is back waits for the socket it had before: for the handlers of its last
+	// events, and its disconnect hooks. After that it connects afresh.
+	ghostPatience = 10 * time.Second
+)
+
+func (r *Recovery) withDefaults() (*Recovery, error) {
+	if r == nil {
+		return nil, nil
+	}
+	d := *r
+	d.MaxDisconnection = cmp.Or(d.MaxDisconnection, defaultMaxDisconnection)
+	d.MaxPackets = cmp.Or(d.MaxPackets, defaultMaxRecoveryPackets)
+	d.MaxBytes = cmp.Or(d.MaxBytes, defaultMaxRecoveryBytes)
+	d.MaxSessions = cmp.Or(d.MaxSessions, defaultMaxRecoverySessions)
+	if d.MaxDisconnection < 0 || d.MaxPackets < 0 || d.MaxBytes < 0 || d.MaxSessions < 0 {
+		return nil, fmt.Errorf("socketio: Recovery has a negative bound, 0 is the default: %+v", *r)
+	}
+	return &d, nil
+}
+
+// Recovery says how the adapter is to recover sockets.
+func (h *host) Recovery() (adapter.RecoveryOptions, bool) {
+	s := h.server
+	r := s.opts.Recovery
+	if r == nil {
+		return adapter.RecoveryOptions{}, false
+	}
+	e := &s.opts.Engine
+	return adapter.RecoveryOptions{
+		MaxDisconnection: r.MaxDisconnection,
+		Notice:           cmp.Or(e.PingInterval, 25*time.Second) + cmp.Or(e.PingTimeout, 20*time.Second),
+		MaxPackets:       r.MaxPackets,
+		MaxBytes:         r.MaxBytes,
+		MaxSessions:      r.MaxSessions,
+		Prepare: func(p *adapter.Packet) (int, error) {
+			v, err := s.recoverable(p)
+			if err != nil {
+				return 0, err
+			}
+			return messageOf(v).Len(), nil
+		},
+		After: func(d time.Duration, fn func()) func() {
+			t := new(wheel.Timer)
+			s.wheel.Schedule(t, d, fn)
+			return func() { s.wheel.Stop(t) }
+		},
+	}, true
+}
+
+// recovery is safe for concurrent use. It is what a namespace has for recovery beside its adapter.
+type recovery struct {
+	adapter adapter.Recoverer
+	server  *Server
+
+	mu sync.Mutex
+	// holders are the sockets that have a pid, from before they are members until their disconnect hooks have run: of one
+	// pid there is never more than one, and so of one id.
+	holders map[string]*ticket
+	claims  uint64
+}
+
+// errNotRecoverer: the server was given an adapter that cannot do what it is asked for.
+var errNotRecoverer = errors.New("socketio: Recovery is set and the Adapter does not implement adapter.Recoverer: take another adapter or leave Recovery out")
+
+func newRecovery(s *Server, a adapter.Adapter) *recovery {
+	r, ok := a.(adapter.Recoverer)
+	if !ok || s.opts.Recovery == nil {
+		return nil
+	}
+	return &recovery{adapter: r, server: s, holders: make(map[string]*ticket)}
+}
+
+// ticket is what a socket has by which its client may get it back; nil for one that cannot be recovered. The fields belong
+// to the socket's lane, except where they say otherwise.
+type ticket struct {
+	socket *Socket
+	pid    string
+	gone   chan struct{} // closed when the last disconnect hook has returned
+	serial uint64        // of the claim, under recovery.mu
+
+	recovered bool              // does not change any more when the socket can be seen
+	missed    []*adapter.Packet // to be sent ahead of the answer to CONNECT
+	offset    string            // the client came back with it…
+	replayed  bool              // …and was sent what it had missed
+	expires   time.Time         // the session's, if it is to be put back
+	answered  bool              // the client has been told its pid
+
+	// Under Socket.mu: what was emitted before the socket was a member, and had no place in the order yet.
+	early  []*adapter.Packet
+	member bool
+}
+
+// claim makes t the holder of pid. A socket that holds it is removed first: its client is back, so it is nobody's any more. Of
+// several that come at once the last one is the client's.
+func (r *recovery) claim(t *ticket, pid string) bool {
+	r.mu.Lock()
+	r.claims++
+	t.serial = r.claims
+	r.mu.Unlock()
+	late := time.NewTimer(min(ghostPatience, r.server.opts.ConnectTimeout/2))
+	defer late.Stop()
+	for {
+		r.mu.Lock()
+		ghost := r.holders[pid]
+		if ghost == nil {
+			t.pid, t.gone = pid, make(chan struct{})
+			r.holders[pid] = t
+			r.mu.Unlock()
+			return true
+		}
+		superseded := ghost.serial > t.serial
+		r.mu.Unlock()
+		if superseded {
+			return false
+		}
+		if ghost.socket.state.Load() < stateLeft {
+			ghost.socket.conn.session.Close(engineio.ReasonTransportClose)
+		}
+		select {
+		case <-ghost.gone:
+		case <-late.C:
+			r.server.opts.Logger.Warn("socketio: not recovered, the last handler of the lost socket takes too long",
+				"namespace", t.socket.ns.name, "socket", ghost.socket.id)
+			return false
+		case <-r.server.stopping:
+			return false
+		}
+	}
+}
+
+// release ends t's claim.
+func (r *recovery) release(t *ticket) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if t.pid != "" && r.holders[t.pid] == t {
+		delete(r.holders, t.pid)
+		close(t.gone)
+	}
+}
+
+// Recovered reports whether the socket is one that was lost and has come back: with the id, the rooms and the data it had, and
+// its client has got or gets what it missed. It is known before the first hook runs.
+func (s *Socket) Recovered() bool { return s.ticket != nil && s.ticket.recovered }
+
+// recoveryAuth is what a client adds to its auth.
+type recoveryAuth struct {
+	PID    any `json:"pid"`
+	Offset any `json:"offset"`
+}
+
+// request is what the client asks for with CONNECT.
+func (h *Handshake) recovery() (pid, offset string, ok bool) {
+	var a recoveryAuth
+	if len(h.auth) == 0 || h.DecodeAuth(&a) != nil {
+		return "", "", false
+	}
+	pid, ok = a.PID.(string)
+	if a.Offset != nil && ok { // a client that got no event has none
+		offset, ok = a.Offset.(string)
+		ok = ok && offset != ""
+	}
+	return pid, offset, ok && pid != ""
+}
+
+// recover brings back what the client says it had, and reports whether there was something to bring back: then the socket is a
+// member. Otherwise it gets a pid of its own.
+func (s *Socket) recover(ctx context.Context) bool {
+	t, r := s.ticket, s.ns.recovery
+	if t == nil {
+		return false
+	}
+	pid, offset, ok := s.handshake.recovery()
+	if ok && r.claim(t, pid) {
+		fresh := s.id
+		missed, ok, err := r.adapter.Restore(ctx, pid, offset, func(saved adapter.Session) adapter.Member {
+			if saved.Replayed && saved.Offset == offset {
+				return nil // nobody knows which of the packets it has
+			}
+			s.adopt(saved, offset)
+			return s
+		})
+		if ok {
+			t.missed = missed
+			s.stage.member = true
+			r.server.opts.Logger.Debug("socketio: socket recovered", "namespace", s.ns.name, "socket", s.id, "missed", len(missed))
+			return true
+		}
+		r.server.opts.Logger.Debug("socketio: socket not recovered", "namespace", s.ns.name, "socket", fresh, "reason", err)
+		r.release(t)
+		*t = ticket{socket: s}
+		s.mu.Lock()
+		if s.id = fresh; s.more != nil {
+			s.more.data = nil
+		}
+		s.mu.Unlock()
+	}
+	r.claim(t, newID())
+	return false
+}
+
+// adopt makes s the socket that was lost. Nobody can see it yet.
+func (s *Socket) adopt(saved adapter.Session, offset string) {
+	t := s.ticket
+	t.recovered, t.member = true, true
+	t.offset, t.expires = offset, saved.Expires
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.id = saved.ID
+	if saved.Data != nil {
+		s.extra().data = saved.Data
+	}
+}
+
+// become makes a socket a member that was not recovered. What it was sent already gets its place in the order now.
+func (s *Socket) become() {
+	s.ns.adapter.Add(s)
+	s.stage.member = true
+	t := s.ticket
+	if t == nil {
+		return
+	}
+	s.mu.Lock()
+	early := t.early
+	t.early, t.member = nil, true
+	s.mu.Unlock()
+	for _, p := range early {
+		_ = s.ns.recovery.adapter.Deliver(p, &delivery{Socket: s})
+	}
+}
+
+// replay sends what the client missed while it was away, before it is told that it is back: its client keeps the events until
+// then (C-14).
+func (s *Socket) replay() {
+	t := s.ticket
+	if t == nil || len(t.missed) == 0 {
+		return
+	}
+	session := s.conn.session
+	var messages []*engineio.Message
+	bytes := 0
+	for _, p := range t.missed {
+		v, err := s.conn.server.recoverable(p)
+		if err != nil {
+			continue // it was encoded when it was stored
+		}
+		m := messageOf(v)
+		messages = append(messages, m)
+		bytes += m.Len()
+	}
+	t.missed = nil
+	t.replayed = true
+	o := &s.conn.server.opts.Engine
+	wait := bytes > cmp.Or(o.OutboundBytes, engineio.DefaultOutboundBytes)/2 ||
+		len(messages) > cmp.Or(o.OutboundPackets, engineio.DefaultOutboundPackets)/2
+	ctx, cancel := context.WithTimeout(context.Background(), s.conn.server.opts.ConnectTimeout)
+	defer cancel()
+	for _, m := range messages {
+		var err error
+		if wait {
+			err = session.SendWait(ctx, m)
+		} else {
+			err = session.Append(m, false) // with the answer in one write
+		}
+		if err != nil {
+			// The session has ended, or takes nothing: a gap would be worse.
+			session.Close(engineio.ReasonTransportError)
+			return
+		}
+	}
+}
+
+// recoverableReasons are those after which the client may come back for more (S-76). Over the outbound budget it would be sent
+// at once what it could not take before.
+var recoverableReasons = map[Reason]bool{
+	ReasonTransportError:     true,
+	ReasonTransportClose:     true,
+	ReasonForcedClose:        true,
+	ReasonPingTimeout:        true,
+	ReasonServerShuttingDown: true,
+	ReasonForcedServerClose:  true,
+}
+
+// part takes the socket out of its namespace, for good or until its client comes back.
+func (s *Socket) part(reason Reason) {
+	t := s.ticket
+	// One that was lost again before it was let in, or that was refused, is what it was: its client may come once more.
+	keep := t != nil && (t.recovered && s.stage.refused || (t.recovered || t.answered) && recoverableReasons[reason])
+	if !keep {
+		s.ns.adapter.Remove(s.id)
+		return
+	}
+	saved := adapter.Session{PID: t.pid, ID: s.id, Offset: t.offset, Replayed: t.replayed}
+	if s.stage.refused {
+		saved.Expires = t.expires
+	}
+	s.mu.Lock()
+	if s.more != nil {
+		saved.Data = maps.Clone(s.more.data)
+	}
+	s.mu.Unlock()
+	s.ns.recovery.adapter.Save(saved)
+	s.conn.server.opts.Logger.Debug("socketio: socket saved", "namespace", s.ns.name, "socket", s.id, "reason", string(reason))
+}
+
+// stamped is an encoding with a place for the offset.
+type stamped struct {
+	*engineio.Message
+	at int
+}
+
+var _ adapter.Stamped = (*stamped)(nil)
+
+func (m *stamped) SetOffset(offset string) { m.Overwrite(m.at, []byte(offset)) }
+
+// messageOf is the message of an encoding.
+func messageOf(v any) *engineio.Message {
+	if m, ok := v.(*stamped); ok {
+		return m.Message
+	}
+	return v.(*engineio.Message)
+}
+
+// blankOffset keeps the place of an offset that is not drawn yet.
+var blankOffset = strings.Repeat("-", adapter.OffsetSize)
+
+// recoverable returns an event as those who have a ticket get it, with its offset. A volatile one has none unless it ends in a
+// string, which the client would take for it: its offset is then that of the last event before it (C-18).
+func (s *Server) recoverable(p *adapter.Packet) (any, error) {
+	return p.Encoding(s.recoverableFormat, s.encodeRecoverable)
+}
+
+func (s *Server) encodeWithOffset(p *adapter.Packet) (any, error) {
+	b := scratches.Get().(*scratch)
+	defer b.release()
+	out, err := s.parser.Append(b.text, parser.Outgoing{
+		Type: parser.Event, Namespace: p.Namespace, Event: p.Event, Args: p.Args,
+		Offset: cmp.Or(p.Offset, blankOffset), OffsetAfterString: p.Volatile,
+	})
+	if err != nil {
+		return nil, encodeError{fmt.Sprintf("event %q", p.Event), err}
+	}
+	b.text = out.Data
+	m := message(parser.Encoded{Data: out.Data, Binary: out.Binary}, flags{noCompress: p.NoCompress})
+	at := m.Len() - len(out.Data) + out.Offset
+	for _, a := range out.Attachments {
+		m.AppendBinary(a)
+	}
+	if out.Offset == 0 {
+		return m, nil
+	}
+	return &stamped{m, at}, nil
+}
+
+// emitInOrder is emit for a socket that has a ticket: the event takes its place in the order of the namespace. reserve, unless it
+// is nil, has made room for it when it returns.
+func (s *Socket) emitInOrder(p *adapter.Packet, reserve func(*engineio.Message) error) error {
+	if parser.Reserved(p.Event) {
+		return reservedError(p.Event)
+	}
+	if s.state.Load() >= stateLeft {
+		return ErrDisconnected
+	}
+	v, err := s.conn.server.recoverable(p)
+	if err != nil {
+		return err
+	}
+	s.observe(nil, p.Event, p.Args)
+	if s.state.Load() == statePending {
+		if waits, err := s.wait(p); waits {
+			return err
+		}
+	}
+	d := &delivery{Socket: s}
+	if m := messageOf(v); reserve != nil && s.state.Load() == stateConnected {
+		if err := reserve(m); err != nil {
+			return sendError(err)
+		}
+		d.reserved = m
+	}
+	if err := s.ns.recovery.adapter.Deliver(p, d); err != nil {
+		if d.reserved != nil {
+			s.conn.session.Unreserve(d.reserved)
+		}
+		if errors.Is(err, adapter.ErrLeft) {
+			return ErrDisconnected
+		}
+		return err
+	}
+	if errors.Is(d.err, ErrDisconnected) && !p.Volatile {
+		return nil // it is stored: the client gets it when it comes back
+	}
+	return d.err
+}
+
+// wait keeps an event until the socket is a member; waits is false if it is.
+func (s *Socket) wait(p *adapter.Packet) (waits bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.ticket
+	switch {
+	case t.member || s.state.Load() != statePending:
+		return false, nil
+	case p.Volatile:
+		return true, engineio.ErrNotWritable
+	}
+	t.early = append(t.early, p)
+	return true, nil
+}
+
+// delivery is a socket to which one event is delivered whose fate somebody wants to know.
+type delivery struct {
+	*Socket
+	reserved *engineio.Message // its share of the outbound budget is taken
+	err      error
+}
+
+// Prepare has nothing left to do.
+func (d *delivery) Prepare(*adapter.Packet) error { return nil }
+
+// Append queues the event.
+func (d *delivery) Append(p *adapter.Packet) {
+	v, err := d.conn.server.recoverable(p)
+	switch {
+	case err != nil:
+		d.err = err
+	case d.reserved != nil:
+		d.err = sendError(d.conn.session.AppendReserved(d.reserved))
+	default:
+		d.err = d.queue(messageOf(v), p.Volatile)
+	}
+}
