@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// CORS says which pages of other origins may use the server, and what they may send. One policy
-// decides for every transport: it answers preflights and polling, and it refuses WebSocket upgrades
-// of origins that it does not allow, which the reference lets in from anywhere (S-17). It is read
-// only, so it may be shared by servers and used from any goroutine.
+// CORS may be shared by servers and used from any goroutine, since nothing changes it. It says which
+// pages of other origins may use the server, and what they may send. One policy decides for every
+// transport: it answers preflights and polling, and it refuses WebSocket upgrades of origins that it
+// does not allow, which the reference lets in from anywhere (S-17).
 //
 // Preflights are always answered here. There is no preflightContinue: behind CORS an OPTIONS request
 // is only a bad handshake. Who wants to answer preflights otherwise does so around the whole server.

@@ -8,8 +8,8 @@ import (
 	"github.com/perch-go/perch/internal/wsframe"
 )
 
-// Deflate are the options of permessage-deflate (RFC 7692). The zero value means the defaults. It is a
-// plain value, read once by New.
+// Deflate is a plain value, read once by New: the options of permessage-deflate (RFC 7692). The zero
+// value means the defaults.
 //
 // Each message is compressed by itself (no context takeover, in either direction), where the reference
 // leaves that to its options. A compressor that remembers what it has sent costs a few hundred

@@ -10,6 +10,24 @@
 //	})
 //	http.Handle("/engine.io/", server)
 //
+// # Who gets in
+//
+// A request passes [CORS], then the middlewares of [Server.Use], then the checks of the protocol. One
+// that would open a session is shown to Options.AllowRequest and is given an id. Whatever stands in
+// its way is a [ConnectionError]: the client is told its [Code] and message, Options.OnConnectionError
+// the rest. Options.Headers, InitialHeaders and Cookie add to the answers.
+//
+// # Compression
+//
+// Answers to polls are compressed with gzip or deflate from 1,024 bytes on (Options.NoHTTPCompression
+// turns it off). WebSocket messages are not, unless Options.PerMessageDeflate says so and the client
+// agrees. [Message].NoCompress leaves out what is compressed already.
+//
+// # What it counts
+//
+// [Session.Stats] and [Server.Stats] tell how much was sent and received, what became of upgrades and
+// why sessions ended, at no cost but the question's.
+//
 // # How a session reads
 //
 // One goroutine reads a WebSocket connection and holds no buffer while there is nothing to read.

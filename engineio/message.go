@@ -20,9 +20,10 @@ const (
 	separator     = '\x1e'
 )
 
-// Message is one Engine.IO message or several that leave together, such as a Socket.IO packet and
-// its attachments. It is framed once and shared by any number of sessions: build it with the Append
-// methods, and change it no more after its first Session.Append. The zero value is empty.
+// Message is for one goroutine while it is built with the Append methods, and for any number of them
+// from its first Session.Append on, after which it must not change. It is one Engine.IO message or
+// several that leave together, such as a Socket.IO packet and its attachments, framed once and shared
+// by any number of sessions. The zero value is empty.
 type Message struct {
 	// NoCompress asks not to spend time on compressing the message, because it is compressed already
 	// or random (S-68). An answer to a poll is left as it is if all its messages ask for it;

@@ -7,7 +7,7 @@ import (
 	"strconv"
 )
 
-// Code is why a request was refused, as the client is told (S-79).
+// Code is a value: why a request was refused, as the client is told (S-79).
 type Code int
 
 const (
@@ -46,8 +46,8 @@ const (
 	ContextMiddlewareFailure       = "MIDDLEWARE_FAILURE"
 )
 
-// ConnectionError tells of a request that was refused: it did not become a session, or did not belong
-// to one. Options.OnConnectionError gets it. It is a value to read, by one goroutine at a time.
+// ConnectionError is for one goroutine at a time, the one that Options.OnConnectionError is called on.
+// It tells of a request that was refused: it did not become a session, or did not belong to one.
 type ConnectionError struct {
 	// Request is the request refused. It must not be kept.
 	Request *http.Request

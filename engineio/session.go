@@ -67,6 +67,7 @@ type Session struct {
 	polled    chan struct{} // closed when a poll comes; see closedByPeer
 	posting   bool          // a POST is in flight
 	upgraded  bool          // from polling to WebSocket
+	onUpgrade func()        // see OnUpgrade; nil without any
 	traffic   Traffic
 
 	// Writing, see write.go.
@@ -122,6 +123,24 @@ func (s *Session) Transport() Transport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.transport
+}
+
+// OnUpgrade calls fn on a goroutine of its own when the session has moved from polling to WebSocket, or
+// at once if it has (S-62). A session that opened on WebSocket never does. Of the reference's other
+// events of a connection, packets and the heartbeat are counted by Stats, flush and drain are what
+// SendWait and AwaitRoom are for, and open, message and close are the Handler's.
+func (s *Session) OnUpgrade(fn func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.upgraded {
+		s.server.goroutines.run(fn)
+		return
+	}
+	if before := s.onUpgrade; before != nil {
+		after := fn
+		fn = func() { before(); after() }
+	}
+	s.onUpgrade = fn
 }
 
 // Handshake returns the request that opened the session.

@@ -9,7 +9,7 @@ import (
 	"github.com/perch-go/perch/internal/wsframe"
 )
 
-// Traffic counts messages and the protocol's own packets in both directions. A packet's bytes are
+// Traffic is a value. It counts messages and the protocol's own packets in both directions. A packet's bytes are
 // those of an unmasked, uncompressed WebSocket frame with it, whatever it travelled in, so that the
 // two transports and the two directions compare.
 type Traffic struct {
@@ -30,7 +30,7 @@ func (t *Traffic) received(n int) {
 	t.BytesIn += uint64(wsframe.Size(n))
 }
 
-// SessionStats is what one session has done so far.
+// SessionStats is a value: what one session has done so far.
 type SessionStats struct {
 	Since     time.Time // when it opened
 	Transport Transport // what it is on now
@@ -54,7 +54,7 @@ func (s *Session) Stats() SessionStats {
 	}
 }
 
-// Stats counts what happened since the server was made.
+// Stats is a value: what happened since the server was made.
 type Stats struct {
 	Sessions        int               // open or closing now
 	Opened          uint64            // sessions in all

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 )
@@ -13,6 +14,10 @@ func TestStats(t *testing.T) {
 		f := newFixture(t, Options{}, true)
 		defer f.close()
 		sid, r := f.openPolling()
+		var upgrades []string // S-62
+		for _, name := range []string{"first", "second"} {
+			r.session.OnUpgrade(func() { upgrades = append(upgrades, name+" "+string(r.session.Transport())) })
+		}
 		open := r.session.Stats()
 		if open.PacketsOut != 1 || open.BytesOut < 80 || open.PacketsIn != 0 || open.Transport != Polling || open.Upgraded || open.Since.IsZero() {
 			t.Errorf("opened: %+v", open)
@@ -32,6 +37,11 @@ func TestStats(t *testing.T) {
 		c.read()
 		c.read()
 		synctest.Wait()
+		r.session.OnUpgrade(func() { upgrades = append(upgrades, "late") })
+		synctest.Wait()
+		if got := strings.Join(upgrades, ", "); got != "first websocket, second websocket, late" {
+			t.Errorf("OnUpgrade: %s", got)
+		}
 		s := r.session.Stats()
 		if s.PacketsIn != 3 || s.BytesIn != 21 || s.PacketsOut != 4 || s.Transport != WebSocket || !s.Upgraded || s.QueuedPackets != 0 {
 			t.Errorf("upgraded: %+v", s)

@@ -455,6 +455,10 @@ func (ws *webSocket) probe(packet []byte) bool {
 		s.upgraded, s.deflate, s.text = true, ws.deflate, ws.text
 		s.server.stats.upgrades.Add(1)
 		ws.probing = false
+		if fn := s.onUpgrade; fn != nil {
+			s.onUpgrade = nil
+			s.server.goroutines.run(fn)
+		}
 		if p != nil {
 			p.moved = true // the client was not to poll any more, and is told so
 			close(p.ready)
