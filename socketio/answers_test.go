@@ -328,3 +328,43 @@ func TestFlags(t *testing.T) {
 		clients[0].expect(fmt.Sprintf(`2["x",%d]`, i))
 	}
 }
+
+// A socket whose CONNECT is not answered yet is asked like the others, and answers after that; one that is refused has left. What
+// could not be sent to it is no reason to wait.
+func TestAskingWhoIsConnecting(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	entered, goOn := make(chan *Socket), make(chan error)
+	h.OnConnection(func(_ context.Context, s *Socket) error {
+		entered <- s
+		return <-goOn
+	})
+	c := h.dial(t, "0")
+	s := within(t, entered)
+	list, err := h.Volatile().EmitWithAck(t.Context(), "q")
+	if err != nil || len(list) != 1 || list[0].SocketID != s.ID() || !errors.Is(list[0].Err, engineio.ErrNotWritable) {
+		t.Errorf("volatile: %+v, %v", list, err)
+	}
+	asked := make(chan struct{})
+	off := h.Of("/").OnAnyOutgoing(func(*Socket, string, []any) { close(asked) })
+	got := survey(t.Context(), h.Local(), "q")
+	within(t, asked)
+	off()
+	goOn <- nil
+	c.connected("/")
+	c.answer(`["q"]`, "[1]")
+	if a := within(t, got); a.err != nil || a.said()[s.ID()] != "1" {
+		t.Errorf("%+v", a)
+	}
+
+	c.send("1", "0")
+	s = within(t, entered)
+	asked = make(chan struct{})
+	h.Of("/").OnAnyOutgoing(func(*Socket, string, []any) { close(asked) })
+	got = survey(t.Context(), h.To(s.ID()), "q")
+	within(t, asked)
+	goOn <- errors.New("refused")
+	if a := within(t, got); a.err != nil || len(a.list) != 1 || !errors.Is(a.list[0].Err, ErrDisconnected) {
+		t.Errorf("%+v", a)
+	}
+}

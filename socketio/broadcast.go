@@ -108,7 +108,8 @@ func (b *Broadcast) DisconnectSockets(closeConn bool) error {
 }
 
 // FetchSockets describes the sockets selected (S-40). If ctx or the time given by Timeout ends before all processes have
-// answered, it returns the sockets that it knows of and an [*IncompleteError].
+// answered, it returns the sockets that it knows of and an [*IncompleteError]. Where neither says how long, adapters have a bound
+// of their own.
 func (b *Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
 	if b.timeout > 0 {
 		var cancel context.CancelFunc

@@ -19,12 +19,12 @@ func NewKey[T any](name string) Key[T] { return Key[T]{name} }
 // Name is the name the key was made with.
 func (k Key[T]) Name() string { return k.name }
 
-// Holder is what data are kept with: a *Socket, or the *RemoteSocket that describes one.
+// Holder is safe for concurrent use: what data are kept with: a *Socket, or the *RemoteSocket that describes one.
 type Holder interface {
 	Load(key string) (any, bool)
 }
 
-// Keeper is where data can be kept: a *Socket.
+// Keeper is safe for concurrent use: where data can be kept: a *Socket.
 type Keeper interface {
 	Store(key string, v any)
 }

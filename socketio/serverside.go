@@ -85,8 +85,8 @@ func (n *Namespace) ServerSideEmit(event string, args ...any) error {
 }
 
 // ServerSideEmitWithAck is ServerSideEmit that waits until each of the other processes has answered or gone. If ctx ends first,
-// it returns the answers that came and an [*IncompleteError] (S-45). A process that does not handle the event does not answer,
-// so ctx should have a deadline.
+// it returns the answers that came and an [*IncompleteError] (S-45). A process that does not handle the event does not answer, so
+// ctx should have a deadline; where it has none, adapters have one of their own.
 func (n *Namespace) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]ServerAnswer, error) {
 	var answers []ServerAnswer
 	err := n.serverSideEmit(ctx, event, args, func(a adapter.ServerAnswer) {
