@@ -10,6 +10,7 @@ import { connects } from "./differential/connect.mjs";
 import { emits } from "./differential/emit.mjs";
 import { grammar, limits } from "./differential/grammar.mjs";
 import { leaving } from "./differential/leave.mjs";
+import { byHand, three, two } from "./differential/old.mjs";
 import { bundle, compression, cors, hooks } from "./differential/option.mjs";
 import { heartbeat, polling, upgrading } from "./differential/polling.mjs";
 import { requests } from "./differential/request.mjs";
@@ -20,5 +21,6 @@ after(endAll);
 const areas = {
   connects, emits, acks, rooms, calls, listeners, leaving, grammar, limits,
   requests, polling, upgrading, heartbeat, cors, hooks, compression, bundle,
+  two, three, byHand,
 };
 for (const [area, table] of Object.entries(areas)) describe(area, () => compareAll(table));

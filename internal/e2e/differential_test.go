@@ -161,6 +161,8 @@ func configure(name string) (c configuration, err error) {
 		engine.PerMessageDeflate = &engineio.Deflate{Threshold: 1}
 	case "old":
 		engine.AllowEIO3 = true
+	case "oldopen":
+		engine.AllowEIO3, engine.CORS = true, &engineio.CORS{Origins: []string{"*"}}
 	case "oldquick":
 		quick()
 		engine.AllowEIO3 = true

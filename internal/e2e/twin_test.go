@@ -269,7 +269,7 @@ var words = map[string]func(c call){
 	"state": func(c call) {
 		c.ack(map[string]any{
 			"connected": c.socket.Connected(), "recovered": false, "transport": c.socket.Conn().Transport(),
-			"protocol": 4, "namespace": c.socket.Namespace().Name(),
+			"protocol": c.socket.Conn().Protocol(), "namespace": c.socket.Namespace().Name(),
 		})
 	},
 	"count": func(c call) { c.ack(c.socket.Namespace().Len()) },

@@ -250,12 +250,15 @@ export const compression = {
 
 const file = (name) => `${PATH}${name}`;
 const served = (name, headers, method = "GET", server = "plain") => (x) =>
-  x.http("h", method, file(name), { server, headers, bodyShown: false, hide: ["content-type"] });
+  x.http("h", method, file(name), { server, headers, bodyShown: false, hide: ["content-type", "vary"] });
 
 export const bundle = {
-  "S-2 the client's type": differs(
-    "S-2: RFC 9239 has made text/javascript the only type",
-    { reference: ["h   content-type: application/javascript; charset=utf-8"], ours: ["h   content-type: text/javascript; charset=utf-8"] },
+  "S-2 headers that ours has otherwise": differs(
+    "S-2: RFC 9239 has made text/javascript the only type; RFC 9110 12.5.5: a cache has to know of the coding",
+    {
+      reference: ["h   content-type: application/javascript; charset=utf-8"],
+      ours: ["h   content-type: text/javascript; charset=utf-8", "h   vary: Accept-Encoding"],
+    },
     (x) => x.http("h", "GET", file("socket.io.js"), { bodyShown: false }),
   ),
   "S-2 the client": served("socket.io.js"),
@@ -266,11 +269,22 @@ export const bundle = {
   "S-2 by HEAD": served("socket.io.js", {}, "HEAD"),
   "S-2 a name that is not served": asks("plain", "GET", {}, file("socket.io.other.js"), { hide: ["cache-control"] }),
   "S-2 switched off": asks("unserved", "GET", {}, file("socket.io.js"), { hide: ["cache-control"] }),
+  "S-2 gzip": served("socket.io.js", { "accept-encoding": "gzip" }),
+  "S-2 deflate": served("socket.io.js", { "accept-encoding": "deflate" }),
+  "S-2 brotli": differs(
+    "S-2: gzip and deflate only: Go's library has no brotli",
+    {
+      reference: ["h   content-encoding: br"],
+      ours: [],
+    },
+    served("socket.io.js", { "accept-encoding": "br" }),
+  ),
+  "S-2 several codings": served("socket.io.js", { "accept-encoding": "deflate, gzip, br" }),
   "S-2 a copy that is still good": differs(
     "S-2: RFC 9110 15.4.5 wants them in a 304 as well",
     { reference: [], ours: Array(2).fill(["h   cache-control: public, max-age=0", "h   etag: <etag>"]).flat() },
     async (x) => {
-      const hide = ["content-type"];
+      const hide = ["content-type", "vary"];
       const { headers } = await x.http("h", "GET", file("socket.io.js"), { bodyShown: false, hide });
       for (const tag of [headers.etag, `W/${headers.etag}`, '"old"']) {
         await x.http("h", "GET", file("socket.io.js"), { headers: { "if-none-match": tag }, bodyShown: false, hide });

@@ -37,6 +37,7 @@ const configurations = {
   forgetful: { connectionStateRecovery: { maxDisconnectionDuration: 100 } },
   brisk: { ...quick, connectionStateRecovery: {} },
   old: { allowEIO3: true },
+  oldopen: { allowEIO3: true, cors: { origin: "*" } },
   oldquick: { ...quick, allowEIO3: true },
   msgpack: { parser: msgpack },
   cleaning: { cleanupEmptyChildNamespaces: true },

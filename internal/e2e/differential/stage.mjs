@@ -112,7 +112,7 @@ export class Stage {
     }
     this.record.write(name, `${method} ${target}: ${answer.status}${bodyShown ? ` ${show(answer.body)}` : ""}`);
     for (const header of shownHeaders(answer)) if (!hide.includes(header.split(":")[0])) this.record.write(name, `  ${header}`);
-    for (const [, kind, id] of answer.body.matchAll(/"(sid|pid)":"([^"]+)"/g)) this.record.name(id, `${kind} of ${name}`);
+    for (const [, kind, id] of answer.body.matchAll(/"(sid|pid)\\?":\\?"([\w-]+)/g)) this.record.name(id, `${kind} of ${name}`);
     this.record.name(answer.headers.etag, "etag");
     return answer;
   }
@@ -130,7 +130,8 @@ export class Stage {
   }
 
   /** Everything sent before has come when each client's question is answered. */
-  sync = (...actors) => Promise.all(actors.map((actor) => actor.socket.timeout(PATIENCE).emitWithAck("echo", "sync")));
+  sync = (...actors) =>
+    Promise.all(actors.map(({ name, socket }) => within(new Promise((resolve) => socket.emit("echo", "sync", resolve)), `${name} to be answered`)));
 
   close() {
     for (const { socket } of this.clients) socket.disconnect();
@@ -181,7 +182,20 @@ class Client {
     });
     socket.on("connect_error", (err) => this.write(`connect_error ${show(err.message)} ${show(err.data)} ${socket.active ? "retried" : "final"}`));
     socket.on("disconnect", (reason) => this.write(`disconnect ${show(reason)}`));
-    socket.onAny?.((event, ...args) => this.heard(event, args));
+    if (socket.onAny) socket.onAny((event, ...args) => this.heard(event, args));
+    else this.listen2();
+  }
+
+  /** Clients of 2.x have no catch-all listener, and another event for a refusal. */
+  listen2() {
+    const { socket } = this;
+    const handle = socket.onevent;
+    socket.onevent = (packet) => {
+      const [event, ...args] = packet.data;
+      this.heard(event, packet.id === undefined ? args : [...args, socket.ack(packet.id)]);
+      handle.call(socket, packet);
+    };
+    socket.on("error", (err) => this.write(`error ${show(err)}`));
   }
 
   heard(event, args) {
@@ -200,14 +214,17 @@ class Client {
 
   async connected() {
     if (this.socket.connected) return;
-    const refused = new Promise((_, reject) => this.socket.once("connect_error", reject));
+    const refused = new Promise((_, reject) => {
+      this.socket.once("connect_error", reject);
+      if (!this.socket.onAny) this.socket.once("error", (err) => reject(new Error(show(err))));
+    });
     refused.catch(() => {});
     await within(Promise.race([next(this.socket, "connect"), refused]), `${this.name} to connect`);
   }
 
   /** Waits for the refusal. */
   async refused() {
-    await next(this.socket, "connect_error");
+    await next(this.socket, this.socket.onAny ? "connect_error" : "error");
   }
 
   async gone() {
@@ -242,7 +259,7 @@ class Raw {
   async next() {
     const packet = await this.frames.next();
     naming(this, packet);
-    this.stage.record.write(this.name, `< ${typeof packet === "string" ? line(packet) : show(packet)}`);
+    this.stage.record.write(this.name, `< ${typeof packet === "string" ? line(inOrder(packet)) : show(packet)}`);
     return packet;
   }
 
@@ -280,6 +297,14 @@ class Raw {
     await Promise.race([answered, this.frames.closed]);
     if (this.frames.ws.readyState !== 1) await this.ended();
   }
+}
+
+/** An event or an ack, the keys of its objects in order: a map has none. */
+function inOrder(packet) {
+  const [, head, json] = /^(4[2356][^[]*)(\[.*\{.*)$/s.exec(packet) ?? [];
+  const sorted = (key, value) =>
+    value && typeof value === "object" && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value;
+  return json ? head + JSON.stringify(JSON.parse(json), sorted) : packet;
 }
 
 function naming({ stage, name }, packet) {
@@ -335,7 +360,7 @@ class Poller {
       for (const packet of answer.body.split(SEPARATOR)) {
         naming(this, packet);
         if (packet === "2") await request(this.base, "POST", this.target(), {}, "3");
-        else if (packet !== "6") this.stage.record.write(this.name, `< ${line(packet)}`);
+        else if (packet !== "6") this.stage.record.write(this.name, `< ${line(inOrder(packet))}`);
       }
       if (answer.body.split(SEPARATOR).some((packet) => packet.startsWith(last))) return;
     }
