@@ -147,5 +147,10 @@ func (t *texts) UnmarshalJSON(text []byte) error {
 		*t = texts{one}
 		return nil
 	}
-	return json.Unmarshal(text, (*[]string)(t))
+	var list []string
+	if err := json.Unmarshal(text, &list); err != nil {
+		list = []string{string(text)} // a number, maybe; what it is does not cost the others
+	}
+	*t = list
+	return nil
 }

@@ -17,11 +17,12 @@ import (
 // Options is a plain value, read once by New. Its zero value has every default, which are those of Socket.IO's own
 // adapters: all nodes of a cluster should have the same.
 type Options struct {
-	// HeartbeatInterval is how long a node may be silent before it says that it lives. 0 is 5 seconds.
+	// HeartbeatInterval is how long a node may be silent before it says that it lives. 0 or less is 5 seconds.
 	HeartbeatInterval time.Duration
-	// HeartbeatTimeout is how long nothing may be heard of a node before it is taken for dead. 0 is 10 seconds.
+	// HeartbeatTimeout is how long nothing may be heard of a node before it is taken for dead. It has to be
+	// longer than the interval, or the living are taken for dead. 0 or less is 10 seconds.
 	HeartbeatTimeout time.Duration
-	// RequestTimeout bounds Fetch and ServerSideEmit where their context has no deadline. 0 is 5 seconds
+	// RequestTimeout bounds Fetch and ServerSideEmit where their context has no deadline. 0 or less is 5 seconds
 	// (S-40, S-45).
 	RequestTimeout time.Duration
 	// Logger gets what no caller can be told. nil is slog.Default.
@@ -49,9 +50,9 @@ func (e *UnreachedError) Unwrap() error { return e.Err }
 // New returns what makes the adapters of a server that is a node of a cluster, one for each namespace. A node's name
 // in the cluster, its uid, is a different one in each of them.
 func New(open OpenBus, o Options) adapter.Factory {
-	o.HeartbeatInterval = cmp.Or(o.HeartbeatInterval, 5*time.Second)
-	o.HeartbeatTimeout = cmp.Or(o.HeartbeatTimeout, 10*time.Second)
-	o.RequestTimeout = cmp.Or(o.RequestTimeout, 5*time.Second)
+	o.HeartbeatInterval = cmp.Or(max(o.HeartbeatInterval, 0), 5*time.Second)
+	o.HeartbeatTimeout = cmp.Or(max(o.HeartbeatTimeout, 0), 10*time.Second)
+	o.RequestTimeout = cmp.Or(max(o.RequestTimeout, 0), 5*time.Second)
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}

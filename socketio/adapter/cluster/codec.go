@@ -30,7 +30,7 @@ type fields struct {
 	Opts      *opts        `json:"opts,omitzero"`
 	Rooms     *names       `json:"rooms,omitzero"`
 	Close     *bool        `json:"close,omitzero"`
-	Sockets   *[]member    `json:"sockets,omitzero"`
+	Sockets   *[]socket    `json:"sockets,omitzero"`
 	Count     *int         `json:"clientCount,omitzero"`
 	Who       bool         `json:"who,omitzero"`
 	Targets   names        `json:"targets,omitzero"`
@@ -60,8 +60,8 @@ type packet struct {
 
 const eventPacket = 2
 
-// member is a socket as spec 3.7 has it.
-type member struct {
+// socket is a member as spec 3.7 has it.
+type socket struct {
 	ID        string            `json:"id"`
 	Handshake adapter.Handshake `json:"handshake"`
 	Rooms     names             `json:"rooms"`
@@ -161,8 +161,8 @@ func (m *Message) opts() *opts {
 	return &opts{m.Opts.Rooms, m.Opts.Except, raw}
 }
 
-func packMembers(infos []adapter.Info) []member {
-	members := make([]member, len(infos))
+func packMembers(infos []adapter.Info) []socket {
+	members := make([]socket, len(infos))
 	for i, info := range infos {
 		// What a user stores may well be something that cannot be sent. It is not for this to fail the rest.
 		data := make(map[string]parser.Raw, len(info.Data))
@@ -171,7 +171,7 @@ func packMembers(infos []adapter.Info) []member {
 				data[key] = r
 			}
 		}
-		members[i] = member{ID: info.ID, Handshake: info.Handshake, Rooms: info.Rooms}
+		members[i] = socket{ID: info.ID, Handshake: info.Handshake, Rooms: info.Rooms}
 		members[i].Data, _ = parser.NewRaw(data) // never fails
 	}
 	return members
@@ -259,7 +259,7 @@ func (m *Message) setOpts(o *opts) {
 	}
 }
 
-func unpackMembers(members []member) []adapter.Info {
+func unpackMembers(members []socket) []adapter.Info {
 	infos := make([]adapter.Info, len(members))
 	for i, mb := range members {
 		infos[i] = adapter.Info{ID: mb.ID, Handshake: mb.Handshake, Rooms: mb.Rooms}

@@ -23,12 +23,14 @@ type Fault struct {
 	Lost bool
 	// Again is how many times more it arrives.
 	Again int
-	// Delay is how long it takes. What the same node sends later waits for it, unless this has Overtake.
-	Delay    time.Duration
-	Overtake bool
+	// Delay is how long it takes. What the same node sends later waits for it, so that their order stays.
+	Delay time.Duration
+	// Alone lets it be late alone: nothing waits for it, nor it for anything before.
+	Alone bool
 }
 
-// NewMemory returns a broker. fault, unless it is nil, is asked about each message and each node that it goes to.
+// NewMemory returns a broker. fault, unless it is nil, is asked about each message and each node that it goes to,
+// concurrently.
 func NewMemory(fault func(from, to string, m *Message) Fault) *Memory {
 	return &Memory{fault: fault, buses: make(map[string]map[string]*memoryBus)}
 }
@@ -141,11 +143,11 @@ func (b *memoryBus) put(from string, m *Message, f Fault) {
 	if b.closed {
 		return
 	}
-	due, last := time.Now().Add(f.Delay), b.latest[from]
-	if !f.Overtake && due.Before(last) {
-		due = last
-	}
-	if due.After(last) {
+	due := time.Now().Add(f.Delay)
+	if last := b.latest[from]; !f.Alone {
+		if due.Before(last) {
+			due = last
+		}
 		b.latest[from] = due
 	}
 	b.order++
