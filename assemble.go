@@ -234,6 +234,10 @@ func (a *assembly) build() {
 		var err error
 		if s.io, err = socketio.New(o); err != nil {
 			a.errs = append(a.errs, fmt.Errorf("perch: the server of %s: %w", s.gateways[0].label, err))
+			continue
+		}
+		for _, m := range a.settings.middlewares {
+			s.io.Engine().Use(m)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package perch_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -116,5 +117,48 @@ func TestOriginOfUpgrade(t *testing.T) {
 	}
 	if log := book.String(); !strings.Contains(log, "https://b.example") || !strings.Contains(log, "CORS") {
 		t.Errorf("the log does not name the setting:\n%s", log)
+	}
+}
+
+// S-63, S-15, S-17: engine middlewares and hooks reach every server of an app.
+func TestEngineHooks(t *testing.T) {
+	t.Parallel()
+	set := func(value string) func(http.Handler) http.Handler {
+		return func(next http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Add("X-Passed", value)
+				next.ServeHTTP(w, r)
+			})
+		}
+	}
+	_, srv := start(t,
+		perch.WithEngineMiddleware(set("one"), set("two")), perch.WithEngineMiddleware(set("three")),
+		perch.WithEngine(perch.EngineOptions{AllowRequest: func(r *http.Request) error {
+			if r.URL.Query().Has("deny") {
+				return errors.New("not you")
+			}
+			return nil
+		}}),
+		perch.WithGateways(
+			&gateway{options: perch.Options{CORS: &perch.CORS{AllowOrigin: func(o string, _ *http.Request) bool { return o == "https://a.example" }}}},
+			&gateway{options: perch.Options{Path: "/other"}},
+		))
+	for path, want := range map[string]int{
+		"/socket.io/?EIO=4&transport=polling": 200, "/other/?EIO=4&transport=polling": 200,
+		"/socket.io/?EIO=4&transport=polling&deny": 403, "/other/?EIO=4&transport=polling&deny": 403,
+	} {
+		resp, err := srv.Client().Get(srv.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if got := strings.Join(resp.Header.Values("X-Passed"), " "); resp.StatusCode != want || got != "one two three" {
+			t.Errorf("%s: %s, %q", path, resp.Status, got)
+		}
+	}
+	for origin, want := range map[string]int{"https://a.example": 204, "https://b.example": 403} {
+		if resp := preflight(t, srv, origin); resp.StatusCode != want {
+			t.Errorf("%s: %s", origin, resp.Status)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/perch-go/perch/engineio"
@@ -12,7 +13,7 @@ import (
 
 // Option is safe for concurrent use, and for several apps. It is a setting of an [App].
 // Where an option is given twice the later one
-// counts, except for [WithGateways], which adds.
+// counts, except for [WithGateways] and [WithEngineMiddleware], which add.
 type Option func(*settings)
 
 // EngineOptions is a plain value: the settings of the transports below every gateway of an app:
@@ -24,6 +25,7 @@ type settings struct {
 	gateways       []Gateway
 	engine         engineio.Options
 	cors           *CORS
+	middlewares    []func(http.Handler) http.Handler
 	logger         *slog.Logger
 	client         fs.FS
 	connectTimeout time.Duration
@@ -48,6 +50,13 @@ func WithCORS(c CORS) Option {
 // [EngineOptions] names. The default is the zero value.
 func WithEngine(o EngineOptions) Option {
 	return func(s *settings) { s.engine = o }
+}
+
+// WithEngineMiddleware adds middlewares around the requests that the servers' transports answer, the
+// first one outermost (S-63); see [engineio.Server.Use]. The files of the client bundle and a mux that
+// the app is mounted on are not behind them.
+func WithEngineMiddleware(middlewares ...func(http.Handler) http.Handler) Option {
+	return func(s *settings) { s.middlewares = append(s.middlewares, middlewares...) }
 }
 
 // WithLogger sets where the app logs. The default is slog.Default(), as of New.

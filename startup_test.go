@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -42,6 +43,7 @@ func TestStartUpErrors(t *testing.T) {
 		return []perch.Option{perch.WithGateways(&gateway{options: a}, &hooked{gateway: gateway{options: b}})}
 	}
 	cors := func(origins ...string) *perch.CORS { return &perch.CORS{Origins: origins} }
+	asked := &perch.CORS{AllowOrigin: func(string, *http.Request) bool { return true }}
 	same := handlers(nil)
 	shared := &perch.Base{}
 	certified := func() *tls.Config { return &tls.Config{Certificates: make([]tls.Certificate, 1)} }
@@ -89,6 +91,7 @@ func TestStartUpErrors(t *testing.T) {
 		{"CORS differs (N-6)", two(perch.Options{CORS: cors("https://a.example")}, perch.Options{Namespace: "b", CORS: cors("https://b.example")}),
 			[]string{"*perch_test.hooked (namespace /b)", "CORS differs from that of *perch_test.gateway (namespace /)"}},
 		{"CORS differs, path spelled differently (N-5)", two(perch.Options{CORS: cors("*")}, perch.Options{Path: "socket.io", CORS: cors()}), []string{"CORS differs"}},
+		{"CORS with a function in both (N-6, S-17)", two(perch.Options{CORS: asked}, perch.Options{CORS: asked}), []string{"CORS differs"}},
 		{"TLS differs", two(perch.Options{Port: 1, TLS: certified()}, perch.Options{Port: 1, Path: "/b", TLS: certified()}), []string{"TLS differs"}},
 		{"WithCORS and WithEngine", append(at(perch.Options{}), perch.WithCORS(*cors("*")), perch.WithEngine(perch.EngineOptions{CORS: cors()})), []string{"WithCORS", "WithEngine"}},
 		{"engine option", append(at(perch.Options{}), perch.WithEngine(perch.EngineOptions{PingInterval: -1})), []string{"PingInterval"}},

@@ -113,8 +113,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 			s.refuseFor(w, &ConnectionError{Request: r, Code: CodeForbidden, Message: cmp.Or(err.Error(), CodeForbidden.String()), Err: err})
 			return
 		}
-		if r.Context().Err() != nil {
-			return // it took too long for the client
+		if r.Context().Err() != nil { // it took too long, most likely for the client
+			s.refuseFor(w, &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Err: context.Cause(r.Context())})
+			return
 		}
 	}
 	if protocolOf(r) == 3 && !s.opts.AllowEIO3 {
