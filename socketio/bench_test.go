@@ -57,6 +57,8 @@ func pipeline(tb testing.TB, h Handler, n int, event, ack string) func() {
 
 func ackNothing(_ context.Context, e *Event) { _ = e.Ack() }
 
+func emitConstant(_ context.Context, e *Event) { _ = e.Socket().Emit("y", "abc") }
+
 func ackString(_ context.Context, e *Event) {
 	var s string
 	if e.Decode(0, &s) == nil {
@@ -81,6 +83,7 @@ func TestNoAllocations(t *testing.T) {
 	}{
 		"nothing decoded": {ackNothing, "37[]", 0.5}, // the collector empties pools now and then
 		"a string":        {ackString, echoAck, 3.5}, // the string, the variable, and what it is boxed in
+		"an emit":         {emitConstant, `2["y","abc"]`, 0.5},
 	} {
 		const each = 64
 		round := pipeline(t, tt.h, each, echoEvent, tt.ack)

@@ -77,8 +77,8 @@
 //   - socket.data: Store and Load, or a typed [Key].
 //   - socket.conn: [Socket.Conn], with Transport, Protocol, Buffered and Stats. Of its events, close is
 //     OnDisconnect with its reason; packet, message and data are OnAny, packetCreate is OnAnyOutgoing; open is a
-//     connection hook. flush and drain are what Send waits for. heartbeat, upgrading and upgrade have no
-//     counterpart: Transport tells what became of them.
+//     connection hook; upgrade is [engineio.Session.OnUpgrade]. flush and drain are what Send waits for. heartbeat
+//     and upgrading have no counterpart.
 //
 // # Limits
 //

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,8 +105,9 @@ func (s *Socket) emit(event string, args []any, f flags) error {
 	return s.emitID(event, args, f, 0, false)
 }
 
+// packet has the arguments copied, so that those of the caller need not be allocated where no packet is made.
 func (s *Socket) packet(event string, args []any, f flags) *adapter.Packet {
-	return &adapter.Packet{Namespace: s.ns.name, Event: event, Args: args, Volatile: f.volatile, NoCompress: f.noCompress}
+	return &adapter.Packet{Namespace: s.ns.name, Event: event, Args: slices.Clone(args), Volatile: f.volatile, NoCompress: f.noCompress}
 }
 
 func (s *Socket) emitID(event string, args []any, f flags, id uint64, hasID bool) error {
