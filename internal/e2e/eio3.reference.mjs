@@ -6,7 +6,7 @@ import { Server } from "socket.io";
 export async function reference() {
   const web = http.createServer();
   const io = new Server(web, {
-    allowEIO3: true, pingInterval: 300, pingTimeout: 400, cors: { origin: "*" }, maxHttpBufferSize: 1_000_000,
+    allowEIO3: true, pingInterval: 300, pingTimeout: 400, cors: { origin: true, credentials: true }, maxHttpBufferSize: 1_000_000,
   });
   const journal = io.of("/journal");
   io.use((socket, next) => {

@@ -2,11 +2,14 @@
 // reference that does, so that what the suite expects is known to be the truth. Rows: S-20, spec 3.3.
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
+import { createRequire } from "node:module";
 import io from "socket.io-client-2";
-import { next, pause, server, several, within } from "./support.mjs";
+import { next, server, several, within } from "./support.mjs";
 import { reference } from "./eio3.reference.mjs";
 
 const PERCH = server("PERCH_EIO3_URL");
+const older = createRequire(createRequire(import.meta.url).resolve("socket.io-client-2"));
+const parser = older("engine.io-parser"); // the client's own
 
 let node;
 before(async () => {
@@ -34,6 +37,7 @@ for (const [name, url] of [["perch", () => PERCH], ["reference", () => node.url]
   describe(name, () => {
     for (const [way, options] of Object.entries(ways)) describe(way, () => suite(name, url, options));
     refusals(url);
+    endings(name, url);
   });
 }
 
@@ -143,10 +147,8 @@ function suite(name, url, options) {
 
   test("heartbeats go on", async () => {
     const client = await join();
-    const pongs = several(client, "pong", 3);
     client.on("disconnect", (reason) => assert.fail(reason));
-    await pongs;
-    await pause(500); // longer than the client waits for a pong that does not come
+    await several(client, "pong", 3); // the server gives it the time of two
     assert.equal(await ask(client, "echo", 1), 1);
     client.off("disconnect");
   });
@@ -230,6 +232,59 @@ function refusals(url) {
   test("a session addressed with another protocol", async () => {
     const sid = await open("&EIO=3");
     assert.deepEqual(await get(`?transport=polling&EIO=4&sid=${sid}`), [400, '{"code":3,"message":"Bad request"}']);
+  });
+}
+
+/** What ends a session that breaks a rule, by the reason its socket is given. */
+function endings(name, url) {
+  const base = () => `${url()}/socket.io/?EIO=3&transport=polling`;
+  for (const [what, body, want] of [
+    ["a close packet", "1:1", "transport close"],
+    ["a pong, which is the server's to send", "1:3", "transport error"],
+    ["a payload that is none", "4hello", "parse error"],
+    ["a length that is too long", "9:4hello", "parse error"],
+    ["a packet of no known type", "2:9x", "parse error"],
+    ["an invalid Socket.IO packet", "5:42{}x", "forced close"],
+  ]) {
+    test(`${what}: ${want}`, async () => {
+      const watcher = io(`${url()}/journal`, { forceNew: true, transports: ["websocket"] });
+      opened.add(watcher);
+      await next(watcher, "connect");
+      const open = await (await fetch(base())).text();
+      const { sid } = JSON.parse(open.slice(open.indexOf("{")));
+      await fetch(`${base()}&sid=${sid}`); // the root
+      const gone = within(new Promise((resolve) => watcher.on("gone", ({ id, reason }) => id === sid && resolve(reason))), "it to leave");
+      await fetch(`${base()}&sid=${sid}`, { method: "POST", body, headers: { "content-type": "text/plain;charset=UTF-8" } });
+      // A polling client has to come for the last words.
+      fetch(`${base()}&sid=${sid}`).catch(() => {});
+      assert.equal(await gone, want);
+    });
+  }
+
+  test("binary bodies, as a browser's client polls with them", async () => {
+    const open = await (await fetch(base())).text();
+    const poll = `${base()}&sid=${JSON.parse(open.slice(open.indexOf("{"))).sid}`;
+    const received = (async () => {
+      for (let packets = []; ; ) {
+        const response = await fetch(poll);
+        const binary = response.headers.get("content-type") === "application/octet-stream";
+        const data = binary ? Buffer.from(await response.arrayBuffer()) : await response.text();
+        parser.decodePayload(data, (packet) => void packets.push({ ...packet, binary }));
+        packets = packets.filter(({ type, data }) => type === "message" && !/^(0|2\["hello")/.test(data));
+        if (packets.length >= 2) return packets;
+      }
+    })();
+    const bytes = Buffer.from([0, 1, 2, 254, 255]);
+    const body = await new Promise((resolve) => parser.encodePayload([
+      { type: "message", data: '51-7["echo","\u20ac\ud83d\ude00",{"_placeholder":true,"num":0}]' }, { type: "message", data: bytes },
+    ], true, resolve));
+    assert.equal(Buffer.isBuffer(body), true);
+    const response = await fetch(poll, { method: "POST", body, headers: { "content-type": "application/octet-stream" } });
+    assert.deepEqual([response.status, await response.text()], [200, "ok"]);
+    const [text, attachment] = await within(received, "the answer");
+    assert.equal(text.data, '61-7["\u20ac\ud83d\ude00",{"_placeholder":true,"num":0}]');
+    assert.deepEqual([attachment.data, attachment.binary], [bytes, true]);
+    await fetch(poll, { method: "POST", body: "1:1" });
   });
 }
 

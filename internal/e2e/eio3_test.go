@@ -18,6 +18,14 @@ func TestEIO3(t *testing.T) {
 	suite(t, "eio3.test.mjs", map[string]string{"PERCH_EIO3_URL": startEIO3(t)})
 }
 
+// TestEIO3Browser does the same in a browser, where the client has binary polling and JSONP.
+func TestEIO3Browser(t *testing.T) {
+	suite(t, "eio3.browser.test.mjs", map[string]string{
+		"PERCH_EIO3_URL": startEIO3(t),
+		"PERCH_CHROMIUM": chromium(t),
+	})
+}
+
 // startEIO3 serves what eio3.reference.mjs does until the test ends.
 func startEIO3(t *testing.T) (url string) {
 	t.Helper()
@@ -25,7 +33,8 @@ func startEIO3(t *testing.T) (url string) {
 		Engine: engineio.Options{
 			AllowEIO3:    true,
 			PingInterval: 300 * time.Millisecond, PingTimeout: 400 * time.Millisecond,
-			CORS: &engineio.CORS{Origins: []string{"*"}},
+			// The client of 2.x sends cookies to other origins unless told otherwise, and browsers do not take "*" then.
+			CORS: &engineio.CORS{AllowOrigin: func(string, *http.Request) bool { return true }, Credentials: true},
 		},
 	})
 	if err != nil {
