@@ -28,6 +28,7 @@ var house = []room{
 	{"socketio/adapter/cluster", []string{"socketio/adapter/adaptertest", "socketio/adapter", "socketio/parser", "internal/msgpack", "internal/inbox", "internal/wheel"}},
 	{"socketio/adapter/adaptertest", []string{"socketio/adapter", "socketio/parser"}},
 	{"socketio/adapter", []string{"socketio/parser", "internal/inbox"}},
+	{"socketio/parser/msgpack", []string{"socketio/parser", "internal/msgpack"}},
 	{"socketio/parser", nil},
 	{"engineio", []string{"internal/stream", "internal/wsframe", "internal/wheel", "internal/coding"}},
 	{"internal/msgpack", nil},
@@ -43,7 +44,7 @@ var house = []room{
 // rooms that may import them. Whoever imports Perch compiles these and no more.
 var foreign = map[string][]string{
 	"github.com/go-json-experiment/json": {"socketio/parser", "internal/msgpack"},
-	"github.com/tinylib/msgp":            {"internal/msgpack"},
+	"github.com/tinylib/msgp":            {"socketio/parser/msgpack", "internal/msgpack"},
 	"github.com/gobwas/ws":               {"internal/wsframe"},
 	"golang.org/x/sys":                   {"internal/stream"},
 	"github.com/gobwas/httphead":         {}, // of gobwas/ws

@@ -28,7 +28,7 @@ type Options struct {
 
 	// Parser turns packets into messages and back (S-4). The clients have to use the same. nil is parser.Text, the one that
 	// they use unless they are told otherwise.
-	Parser parser.Parser
+	Parser Parser
 
 	// Adapter makes the adapter of each namespace. nil is adapter.NewMemory, or with Recovery adapter.NewRecovering.
 	Adapter adapter.Factory

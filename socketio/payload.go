@@ -6,6 +6,9 @@ import (
 	"github.com/perch-go/perch/socketio/parser"
 )
 
+// Parser turns packets into messages and back: parser.Text, msgpack.Parser, or one of the program's own.
+type Parser = parser.Parser
+
 // DecodeError says which part of an argument did not fit its Go type, and how.
 type DecodeError = parser.DecodeError
 

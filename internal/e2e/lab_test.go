@@ -27,14 +27,16 @@ type lab struct {
 }
 
 // startLab serves a lab until the test ends.
-func startLab(t *testing.T) (url string) {
+func startLab(t *testing.T) (url string) { return startLabWith(t, socketio.Options{}) }
+
+// startLabWith is startLab with further options.
+func startLabWith(t *testing.T, o socketio.Options) (url string) {
 	t.Helper()
-	srv, err := socketio.New(socketio.Options{
-		Engine: engineio.Options{
-			PingInterval: time.Second, PingTimeout: time.Second,
-			CORS: &engineio.CORS{Origins: []string{"*"}},
-		},
-	})
+	o.Engine = engineio.Options{
+		PingInterval: time.Second, PingTimeout: time.Second,
+		CORS: &engineio.CORS{Origins: []string{"*"}},
+	}
+	srv, err := socketio.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +124,8 @@ func others(s *socketio.Socket) []string {
 
 func (l *lab) questions(ns *socketio.Namespace) {
 	ns.Handle("echo", func(_ context.Context, e *socketio.Event) { _ = e.Ack(all(e)...) })
+	// What JavaScript does not count exactly must not go through float64 here either.
+	ns.Handle("exact", func(_ context.Context, e *socketio.Event) { _ = e.Ack(json.RawMessage(e.Raw(0))) })
 	ns.Handle("back", func(_ context.Context, e *socketio.Event) { _ = e.Socket().Emit("back", all(e)...) })
 	ns.Handle("ask", func(ctx context.Context, e *socketio.Event) {
 		reply, err := e.Socket().Timeout(startTime).EmitWithAck(ctx, "question", arg[any](e, 0))

@@ -6,6 +6,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	"github.com/perch-go/perch/socketio"
+	"github.com/perch-go/perch/socketio/parser/msgpack"
 )
 
 const (
@@ -40,6 +43,13 @@ func TestLab(t *testing.T) {
 	suite(t, "lab.test.mjs", map[string]string{
 		"PERCH_LAB_URL":    startLab(t),
 		"PERCH_DOOMED_URL": startLab(t),
+	})
+}
+
+// The lab again, for clients that speak MessagePack. The same tests run against the reference server with its parser.
+func TestMessagePack(t *testing.T) {
+	suite(t, "msgpack.test.mjs", map[string]string{
+		"PERCH_LAB_URL": startLabWith(t, socketio.Options{Parser: msgpack.Parser{}}),
 	})
 }
 

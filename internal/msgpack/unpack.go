@@ -62,6 +62,29 @@ func (u *Unpacker) Append(dst, packed []byte) (text, rest []byte, err error) {
 // IsUndefined reports whether the value that packed begins with is JavaScript's undefined, as notepack writes it.
 func IsUndefined(packed []byte) bool { return len(packed) >= 3 && packed[0] == 0xd4 && packed[1] == 0 }
 
+// ReadMap reads the beginning of a map: what follows are so many keys, each with its value.
+func ReadMap(packed []byte) (members int, rest []byte, err error) {
+	if len(packed) > 0 && msgp.NextType(packed) != msgp.MapType {
+		return 0, packed, &Error{Err: ErrType}
+	}
+	n, rest, err := msgp.ReadMapHeaderBytes(packed)
+	if err != nil || 2*uint64(n) > uint64(len(rest)) {
+		return 0, packed, &Error{Err: ErrTruncated}
+	}
+	return int(n), rest, nil
+}
+
+// ReadString reads a string, which may not be UTF-8; content aliases packed.
+func ReadString(packed []byte) (content, rest []byte, err error) {
+	if len(packed) > 0 && msgp.NextType(packed) != msgp.StrType {
+		return nil, packed, &Error{Err: ErrType}
+	}
+	if content, rest, err = str(packed); err != nil {
+		return nil, packed, &Error{Err: err}
+	}
+	return content, rest, nil
+}
+
 // value reads the value b begins with; depth more arrays and maps may be nested. With an error it returns where that is.
 func (u *Unpacker) value(dst, b []byte, depth int) (text, rest []byte, err error) {
 	if len(b) == 0 {
@@ -149,9 +172,9 @@ func (u *Unpacker) array(dst, b []byte, depth int) (text, rest []byte, err error
 }
 
 func (u *Unpacker) object(dst, b []byte, depth int) (text, rest []byte, err error) {
-	n, rest, err := msgp.ReadMapHeaderBytes(b)
+	n, rest, err := ReadMap(b)
 	switch {
-	case err != nil, 2*uint64(n) > uint64(len(rest)):
+	case err != nil:
 		return dst, b, ErrTruncated
 	case depth == 0:
 		return dst, b, ErrDepth
@@ -195,20 +218,28 @@ func key(dst, b []byte) (text, rest []byte, err error) {
 	return dst, b, ErrKey
 }
 
-// quote reads a string.
+// str reads a string.
+func str(b []byte) (content, rest []byte, err error) {
+	if len(b) == 0 {
+		return nil, b, ErrTruncated
+	}
+	if c := b[0]; c >= 0xc0 {
+		return sized(b, 1<<(c-0xd9), 0)
+	}
+	end := 1 + int(b[0]&31)
+	if len(b) < end {
+		return nil, b, ErrTruncated
+	}
+	return b[1:end], b[end:], nil
+}
+
+// quote reads a string and writes it as JSON.
 func quote(dst, b []byte) (text, rest []byte, err error) {
-	var content []byte
-	if c := b[0]; c < 0xc0 {
-		end := 1 + int(c&31)
-		if len(b) < end {
-			return dst, b, ErrTruncated
-		}
-		content, rest = b[1:end], b[end:]
-	} else if content, rest, err = sized(b, 1<<(c-0xd9), 0); err != nil {
+	content, rest, err := str(b)
+	if err != nil {
 		return dst, b, err
 	}
-	text, err = jsontext.AppendQuote(dst, content)
-	if err != nil {
+	if text, err = jsontext.AppendQuote(dst, content); err != nil {
 		return dst, b, ErrUTF8
 	}
 	return text, rest, nil

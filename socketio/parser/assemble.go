@@ -12,9 +12,6 @@ import "unicode/utf8"
 func (p *Packet) Assemble(h Header, payload []byte, embedded [][]byte, l Limits) error {
 	p.reset(payload)
 	p.Header, p.Embedded = h, embedded
-	if len(p.Namespace) <= 1 {
-		p.Namespace = nil
-	}
 	i, err := p.checkHeader(l)
 	if err == nil {
 		i, err = p.payload(0, l.withDefaults())
@@ -35,10 +32,15 @@ func (p *Packet) checkHeader(l Limits) (int, error) {
 		return 0, ErrNamespace
 	case p.HasID && p.ID > MaxID:
 		return 0, ErrID
+	case (p.Type == Connect || p.Type == ConnectError) && len(p.Embedded)+p.Attachments > 0:
+		return 0, ErrPayload
 	case p.Attachments < 0:
 		return 0, ErrAttachments
 	case p.Attachments > max(l.MaxAttachments, 0):
 		return 0, ErrTooManyAttachments
+	}
+	if len(p.Namespace) <= 1 {
+		p.Namespace = nil
 	}
 	return 0, nil
 }
