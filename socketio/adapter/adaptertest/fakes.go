@@ -35,7 +35,29 @@ func (h *host) ServerSideEvent(e adapter.ServerEvent) {
 	}
 }
 
-func (h *host) Recovery() (adapter.RecoveryOptions, bool) { return adapter.RecoveryOptions{}, false }
+// away is how long a member may be lost.
+const away = 20 * time.Second
+
+func (h *host) Recovery() (adapter.RecoveryOptions, bool) {
+	return adapter.RecoveryOptions{
+		MaxDisconnection: away,
+		Notice:           time.Second,
+		MaxPackets:       1000,
+		MaxBytes:         1 << 20,
+		MaxSessions:      10,
+		Prepare: func(p *adapter.Packet) (int, error) {
+			v, err := p.Encoding("adaptertest", write)
+			if err != nil {
+				return 0, err
+			}
+			return len(v.(*written).text), nil
+		},
+		After: func(d time.Duration, fn func()) func() {
+			timer := time.AfterFunc(d, fn)
+			return func() { timer.Stop() }
+		},
+	}, true
+}
 
 // on says what is done with server-side events.
 func (h *host) on(handle func(adapter.ServerEvent)) {
@@ -56,7 +78,8 @@ type member struct {
 
 	mu      sync.Mutex
 	got     []string
-	flagged int // how many packets were volatile and not to be compressed
+	flagged int    // how many packets were volatile and not to be compressed
+	offset  string // of the last packet that had one
 	queue   []uint64
 	pending map[uint64]func(adapter.Arguments, error)
 	reply   func(answer func(args ...any)) // what is done when an acknowledgement is asked for
@@ -74,18 +97,21 @@ func (n *node) newMember(id string) *member {
 
 func (m *member) ID() string { return m.id }
 
-// written is what is made of a packet.
+// written is what is made of a packet. The offset has its place in it.
 type written struct {
-	text     string
-	volatile bool
+	text    string
+	flagged bool
+	offset  string
 }
+
+func (w *written) SetOffset(offset string) { w.offset = offset }
 
 func write(p *adapter.Packet) (any, error) {
 	args, err := adapter.NewValues(p.Args...)
 	if err != nil {
 		return nil, err
 	}
-	return written{describe(p.Event, args), p.Volatile && p.NoCompress}, nil
+	return &written{describe(p.Event, args), p.Volatile && p.NoCompress, p.Offset}, nil
 }
 
 func (m *member) Prepare(p *adapter.Packet) error {
@@ -103,9 +129,13 @@ func (m *member) Append(p *adapter.Packet) {
 	if m.gone {
 		return
 	}
-	m.got = append(m.got, v.(written).text)
-	if v.(written).volatile {
+	w := v.(*written)
+	m.got = append(m.got, w.text)
+	if w.flagged {
 		m.flagged++
+	}
+	if w.offset != "" {
+		m.offset = w.offset
 	}
 	if p.HasID {
 		m.queue = append(m.queue, p.ID)
@@ -199,6 +229,13 @@ func (m *member) replies(reply func(answer func(args ...any))) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reply = reply
+}
+
+// seen is the offset that a client would come back with.
+func (m *member) seen() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.offset
 }
 
 func (m *member) events() []string {

@@ -17,3 +17,14 @@ func TestMemory(t *testing.T) {
 		return func(h adapter.Host) adapter.Adapter { return adapter.NewMemory(h) }, nil
 	}})
 }
+
+// S-76 … S-78 in addition to these.
+func TestRecovering(t *testing.T) {
+	t.Parallel()
+	Run(t, Subject{Nodes: 1, Start: func(*testing.T) (adapter.Factory, func(adapter.Adapter)) {
+		return func(h adapter.Host) adapter.Adapter {
+			o, _ := h.Recovery()
+			return adapter.NewRecovering(h, o)
+		}, nil
+	}})
+}

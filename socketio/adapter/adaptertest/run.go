@@ -44,6 +44,7 @@ func Run(t *testing.T, s Subject) {
 		{"ServerSideEmit", serverSideEmits},
 		{"Nodes", nodes},
 		{"Rooms", rooms},
+		{"Recovery", recoveries},
 	} {
 		t.Run(group.name, func(t *testing.T) {
 			t.Parallel()

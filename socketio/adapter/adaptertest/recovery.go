@@ -1,0 +1,229 @@
+package adaptertest
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/perch-go/perch/socketio/adapter"
+)
+
+// lose saves the session of a member, as its namespace does when the connection is lost.
+func (c *cluster) lose(m *member) {
+	m.home.Adapter.(adapter.Recoverer).Save(adapter.Session{PID: "pid-" + m.id, ID: m.id, Data: map[string]any{"k": m.id}})
+}
+
+// restored is a member that is back.
+type restored struct {
+	*member
+	session adapter.Session
+	missed  []string
+}
+
+// restore brings a member back on the last node: it has got everything up to offset.
+func (c *cluster) restore(t *testing.T, id, offset string) (restored, bool) {
+	t.Helper()
+	var back restored
+	packets, ok, err := c.last().Adapter.(adapter.Recoverer).Restore(t.Context(), "pid-"+id, offset, func(s adapter.Session) adapter.Member {
+		back.session = s
+		back.member = &member{id: s.ID, home: c.last(), pending: make(map[uint64]func(adapter.Arguments, error))}
+		return back.member
+	})
+	if ok != (err == nil) {
+		t.Errorf("Restore: %v, %v", ok, err)
+	}
+	for _, p := range packets {
+		v, err := p.Encoding("adaptertest", write)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		w := v.(*written)
+		if w.offset == "" || w.offset != p.Offset {
+			t.Errorf("%s is missed without its offset", w.text)
+		}
+		back.missed = append(back.missed, w.text)
+	}
+	return back, ok
+}
+
+// recovering is a test that runs where members can be recovered.
+func recovering(run func(t *testing.T, c *cluster)) func(*testing.T, *cluster) {
+	return func(t *testing.T, c *cluster) {
+		if _, ok := c.node(0).Adapter.(adapter.Recoverer); ok {
+			run(t, c)
+		}
+	}
+}
+
+var recoveries = []test{
+	// S-77: id, rooms and data come back, and what was missed, once and in order.
+	{name: "back", run: recovering(func(t *testing.T, c *cluster) {
+		a := c.members[0]
+		c.joins(t, "a", "r", "s")
+		c.broadcast(t, event("seen", 1), adapter.Selection{})
+		c.got(t, everybody(abc, `["seen",1]`))
+		offset := a.seen()
+		c.broadcast(t, event("unseen", 2), adapter.Selection{}) // on its way when the connection is lost
+		c.rest()
+		c.lose(a)
+		if _, ok := c.node(0).Member("a"); ok || slices.ContainsFunc(c.node(0).Members(to("r")), func(m adapter.Member) bool { return m.ID() == "a" }) {
+			t.Error("a is still a member")
+		}
+		c.broadcast(t, event("everybody", []byte("x")), adapter.Selection{})
+		c.broadcast(t, event("r"), to("r", "s"))
+		c.broadcast(t, event("own"), to("a"))
+		c.broadcast(t, event("others"), to("b", "none"))
+		c.broadcast(t, event("except"), adapter.Selection{Except: []string{"s"}})
+		c.rest()
+		back, ok := c.restore(t, "a", offset)
+		if want := []string{`["unseen",2]`, `["everybody",<x>]`, `["r"]`, `["own"]`}; !ok || !slices.Equal(back.missed, want) {
+			t.Errorf("missed %q, want %q", back.missed, want)
+		}
+		if back.session.ID != "a" || back.session.PID != "pid-a" || back.session.Data["k"] != "a" {
+			t.Errorf("session %+v", back.session)
+		}
+		in := c.last().Rooms("a")
+		slices.Sort(in)
+		if !slices.Equal(in, []string{"a", "r", "s"}) {
+			t.Errorf("a is in %q", in)
+		}
+		c.broadcast(t, event("after"), to("r"))
+		c.until(t, "a gets what comes", func() bool { return slices.Equal(back.events(), []string{`["after"]`}) })
+		// The session was consumed.
+		if _, ok := c.restore(t, "a", offset); ok {
+			t.Error("a session is restored twice")
+		}
+	})},
+	{name: "nothing was missed", run: recovering(func(t *testing.T, c *cluster) {
+		c.broadcast(t, event("x"), adapter.Selection{})
+		c.rest()
+		a := c.members[0]
+		c.lose(a)
+		if back, ok := c.restore(t, "a", a.seen()); !ok || len(back.missed) != 0 {
+			t.Errorf("missed %q, %v", back.missed, ok)
+		}
+	})},
+	// S-77, peers: lost again and again, with the same pid.
+	{name: "again and again", run: recovering(func(t *testing.T, c *cluster) {
+		m := c.members[0]
+		c.broadcast(t, event("x", 0), adapter.Selection{})
+		c.rest()
+		for i := range 3 {
+			offset := m.seen()
+			c.lose(m)
+			c.broadcast(t, event("x", i+1), adapter.Selection{})
+			c.rest()
+			back, ok := c.restore(t, "a", offset)
+			if want := numbered(5)[i+1 : i+2]; !ok || !slices.Equal(back.missed, want) {
+				t.Fatalf("missed %q, want %q", back.missed, want)
+			}
+			m = back.member
+			c.broadcast(t, event("y"), adapter.Selection{}) // from here it goes on
+			c.until(t, "a gets what comes", func() bool { return slices.Equal(m.events(), []string{`["y"]`}) })
+		}
+	})},
+	// S-78: neither acknowledgements nor volatile packets are kept.
+	{name: "what is not kept", run: recovering(func(t *testing.T, c *cluster) {
+		c.broadcast(t, event("x"), adapter.Selection{})
+		c.rest()
+		a := c.members[0]
+		offset := a.seen()
+		c.lose(a)
+		p := event("volatile")
+		p.Volatile = true
+		c.broadcast(t, p, adapter.Selection{})
+		c.answering()
+		<-c.ask(t.Context(), adapter.Selection{})
+		if back, ok := c.restore(t, "a", offset); !ok || len(back.missed) != 0 {
+			t.Errorf("missed %q, %v", back.missed, ok)
+		}
+	})},
+	{name: "to one member", run: recovering(func(t *testing.T, c *cluster) {
+		c.broadcast(t, event("x"), adapter.Selection{})
+		c.rest()
+		a := c.members[0]
+		r := a.home.Adapter.(adapter.Recoverer)
+		offset := a.seen()
+		if err := r.Deliver(event("one"), a); err != nil {
+			t.Error(err)
+		}
+		c.broadcast(t, event("all"), adapter.Selection{})
+		c.rest()
+		if got := a.events(); !slices.Equal(got, []string{`["x"]`, `["one"]`, `["all"]`}) {
+			t.Errorf("a got %q", got)
+		}
+		c.lose(a)
+		if err := r.Deliver(event("late"), a); err == nil {
+			t.Error("a packet is delivered to a member that is none")
+		}
+		if back, ok := c.restore(t, "a", offset); !ok || !slices.Equal(back.missed, []string{`["one"]`, `["all"]`}) {
+			t.Errorf("missed %q, %v", back.missed, ok)
+		}
+	})},
+	{name: "nothing to restore", run: recovering(func(t *testing.T, c *cluster) {
+		c.broadcast(t, event("x"), adapter.Selection{})
+		c.rest()
+		a, b := c.members[0], c.members[1]
+		if _, ok := c.restore(t, "a", a.seen()); ok {
+			t.Error("a session that nobody saved is restored")
+		}
+		c.lose(a)
+		if _, ok := c.restore(t, "a", "no offset of anybody's"); ok {
+			t.Error("a session is restored from an offset that is none")
+		}
+		c.lose(b)
+		<-time.After(away + 2*time.Second)
+		if _, ok := c.restore(t, "b", b.seen()); ok {
+			t.Error("a session is restored when it is too old")
+		}
+	})},
+	{name: "declined", run: recovering(func(t *testing.T, c *cluster) {
+		a := c.members[0]
+		c.lose(a)
+		_, ok, err := c.last().Adapter.(adapter.Recoverer).Restore(t.Context(), "pid-a", "", func(adapter.Session) adapter.Member { return nil })
+		if _, is := c.last().Member("a"); ok || err == nil || is {
+			t.Errorf("Restore: %v, %v", ok, err)
+		}
+	})},
+	// Engine rule 7: while others broadcast, what was missed and what comes are all there is, each once.
+	{name: "amid broadcasts", run: recovering(func(t *testing.T, c *cluster) {
+		const n = 500
+		a := c.members[0]
+		c.broadcast(t, event("begin"), adapter.Selection{})
+		c.rest()
+		offset := a.seen()
+		c.lose(a)
+		var wg sync.WaitGroup
+		for i := range 4 {
+			wg.Go(func() {
+				for j := range n / 4 {
+					c.broadcast(t, event("x", i, j), adapter.Selection{})
+				}
+			})
+		}
+		back, ok := c.restore(t, "a", offset)
+		wg.Wait()
+		if !ok {
+			t.Fatal("not restored")
+		}
+		c.until(t, "everything arrives", func() bool { return len(back.missed)+len(back.events()) >= n })
+		c.rest()
+		got := slices.Concat(back.missed, back.events())
+		var want []string
+		for _, e := range c.members[1].events() {
+			if strings.HasPrefix(e, `["x"`) {
+				want = append(want, e)
+			}
+		}
+		if c.subject.Nodes == 1 && !slices.Equal(got, want) { // elsewhere the order may be another
+			t.Errorf("a got %d events in another order than the others %d", len(got), len(want))
+		}
+		slices.Sort(got)
+		if len(slices.Compact(got)) != n {
+			t.Errorf("a got %d different events, want %d", len(slices.Compact(got)), n)
+		}
+	})},
+}
