@@ -191,7 +191,15 @@ func TestEventMiddlewareRefuses(t *testing.T) {
 // S-59: outgoing listeners hear of emits and broadcasts, once for each socket, and not of acknowledgements.
 func TestOnAnyOutgoing(t *testing.T) {
 	t.Parallel()
-	h := serve(t, Options{})
+	for name, o := range map[string]Options{"plain": {}, "recoverable": {Recovery: new(Recovery)}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testOnAnyOutgoing(t, serve(t, o))
+		})
+	}
+}
+
+func testOnAnyOutgoing(t *testing.T, h *harness) {
 	n := h.Of("/")
 	sockets, got := arrivals(n), new(notes)
 	n.Handle("echo", echo)
@@ -202,7 +210,8 @@ func TestOnAnyOutgoing(t *testing.T) {
 	var all [2]*Socket
 	for i := range clients {
 		clients[i] = h.dial(t)
-		clients[i].connect("/", "")
+		clients[i].send("0")
+		clients[i].next() // with recovery there is a pid in it
 		all[i] = within(t, sockets)
 	}
 	a, b := all[0], all[1]
