@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -73,5 +74,31 @@ func TestJSONPOrigins(t *testing.T) {
 			t.Errorf("%s: %d %s", tt.name, status, body)
 		}
 		f.close()
+	}
+}
+
+// The reference takes a form's payload apart with two regular expressions; ours gives the same for every short text.
+func TestUnescapeForm(t *testing.T) {
+	t.Parallel()
+	single, double := regexp.MustCompile(`(\\)?\\n`), regexp.MustCompile(`\\\\n`)
+	texts := []string{""}
+	for range 8 {
+		for _, text := range texts[max(0, len(texts)-6561):] {
+			for _, c := range []string{`\`, "n", "x"} {
+				texts = append(texts, text+c)
+			}
+		}
+	}
+	for _, text := range texts {
+		want := single.ReplaceAllStringFunc(text, func(match string) string {
+			if len(match) == 3 {
+				return match
+			}
+			return "\n"
+		})
+		want = double.ReplaceAllString(want, `\n`)
+		if got := string(unescapeForm([]byte("x=1&d=" + url.QueryEscape(text)))); got != want {
+			t.Fatalf("%q is %q, want %q", text, got, want)
+		}
 	}
 }

@@ -64,6 +64,8 @@ type Options struct {
 	NoUpgrades bool
 	// AllowEIO3 lets clients of Engine.IO protocol 3 connect as well (S-20), those of socket.io-client 1.x and 2.x, over
 	// polling, JSONP and WebSocket. Any EIO parameter but 4 counts as 3 then. False, the default, refuses them with code 5.
+	// On pages of other origins those clients send cookies along unless they are told otherwise, so that browsers want
+	// CORS.Credentials and the origins listed; JSONP wants a Referer from a listed origin.
 	AllowEIO3 bool
 	// CORS lists the other origins whose pages may connect, over either transport. Nil, the
 	// default, allows only pages of the same origin, and clients that send no Origin.

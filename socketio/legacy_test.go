@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"slices"
 	"strings"
@@ -276,4 +277,35 @@ func TestLegacyDirtyDisconnects(t *testing.T) {
 			t.Fatalf("left: %d sessions, %d sockets", h.Engine().Sessions(), h.live.Load()-1)
 		}
 	}
+}
+
+// S-6, S-78: where sockets are recovered, those of 2.x clients are none the wiser: they get no pid, and no offset with their
+// events.
+func TestLegacyRecoversNothing(t *testing.T) {
+	t.Parallel()
+	o := older()
+	o.Recovery = new(Recovery)
+	h := serve(t, o)
+	n := h.Of("/chat")
+	chat := arrivals(n)
+	later := h.dial(t)
+	later.send("0/chat,")
+	var answer struct{ SID, PID string }
+	if err := json.Unmarshal([]byte(strings.TrimPrefix(later.next().(string), "0/chat,")), &answer); err != nil || answer.PID == "" {
+		t.Fatalf("%+v, %v", answer, err)
+	}
+	within(t, chat)
+	later.close()
+	c := h.dialOlder(t, "")
+	c.expect("0")
+	c.send("0/chat?pid=" + answer.PID)
+	c.expect("0/chat,")
+	s := within(t, chat)
+	if s.Recovered() || s.ID() != "/chat#"+c.sid {
+		t.Errorf("recovered %v, id %q", s.Recovered(), s.ID())
+	}
+	if err := errors.Join(n.Emit("all", 1), s.Emit("one", 1)); err != nil {
+		t.Error(err)
+	}
+	c.expect(`2/chat,["all",1]`, `2/chat,["one",1]`)
 }
