@@ -77,3 +77,20 @@ func TestAppend(t *testing.T) {
 		}
 	}
 }
+
+// FuzzNegotiate: whatever a client writes, the answer is one of ours, and never one that it rules out.
+func FuzzNegotiate(f *testing.F) {
+	f.Add("gzip;q=0.5, deflate, *;q=0")
+	f.Add("identity;q=0,x-gzip")
+	f.Fuzz(func(t *testing.T, header string) {
+		switch c := Negotiate([]string{header}); {
+		case c == Identity:
+		case c != Gzip && c != Deflate:
+			t.Errorf("%q: %q", header, c)
+		case !strings.Contains(strings.ToLower(header), string(c)) && !strings.Contains(header, "*"):
+			t.Errorf("%q: %q was not named", header, c)
+		case Negotiate([]string{string(c) + ";q=0," + header}) == c:
+			t.Errorf("%q: %q in spite of q=0", header, c)
+		}
+	})
+}

@@ -195,11 +195,14 @@ func FuzzReader(f *testing.F) {
 	f.Add([]byte{0x81, 0x02, 'h', 'i'}, uint64(3))
 	f.Add(client(true, Binary, string(make([]byte, 300))), uint64(4))
 	f.Add([]byte{0x88, 0x82, 0, 0, 0, 0, 3, 0xe8}, uint64(5))
+	f.Add(compressed(true, Text, "hello hello hello"), uint64(7))
+	f.Add(join(compressed(false, Text, "hello"), client(true, Ping, "p"), client(true, ws.OpContinuation, "")), uint64(9))
 	f.Fuzz(func(t *testing.T, in []byte, seed uint64) {
 		const limit = 256
-		whole, wholeErr := readAll(&Reader{Limit: limit}, in, len(in)+1)
+		deflated := seed%2 == 1
+		whole, wholeErr := readAll(&Reader{Limit: limit, Deflated: deflated}, in, len(in)+1)
 		size := 1 + int(rand.New(rand.NewPCG(seed, 0)).Uint32N(16))
-		cut, cutErr := readAll(&Reader{Limit: limit}, in, size)
+		cut, cutErr := readAll(&Reader{Limit: limit, Deflated: deflated}, in, size)
 		if (wholeErr == nil) != (cutErr == nil) || len(whole) != len(cut) {
 			t.Fatalf("whole: %d messages, %v; cut by %d: %d messages, %v", len(whole), wholeErr, size, len(cut), cutErr)
 		}
