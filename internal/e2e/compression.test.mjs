@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, describe, test } from "node:test";
 import { randomBytes } from "node:crypto";
 import { io } from "socket.io-client";
+import io2 from "socket.io-client-2";
 import { WebSocket } from "ws";
 import { next, server, within } from "./support.mjs";
 import { Polling, address, endAll } from "./wire.mjs";
@@ -13,10 +14,10 @@ const LONG = "perch on a branch, ".repeat(2000);
 
 after(endAll);
 
-describe("the official client", () => {
+for (const [version, connect] of Object.entries({ "4.8": io, "2.x": io2 })) describe(`the official client ${version}`, () => {
   for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
     test(transports.join(" then "), async () => {
-      const socket = io(BASE, { transports, forceNew: true, perMessageDeflate: { threshold: 0 } });
+      const socket = connect(BASE, { transports, forceNew: true, perMessageDeflate: { threshold: 0 } });
       try {
         await next(socket, "connect");
         if (transports.length === 2 && socket.io.engine.transport.name === "polling") await next(socket.io.engine, "upgrade");

@@ -12,6 +12,7 @@ import (
 // TestCompression runs compression.test.mjs against a server that compresses whatever it may (S-18, S-19).
 func TestCompression(t *testing.T) {
 	srv, err := socketio.New(socketio.Options{Engine: engineio.Options{
+		AllowEIO3:                true,
 		HTTPCompressionThreshold: 100,
 		PerMessageDeflate:        &engineio.Deflate{Threshold: 100},
 	}})
