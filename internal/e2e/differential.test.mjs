@@ -12,15 +12,17 @@ import { grammar, limits } from "./differential/grammar.mjs";
 import { leaving } from "./differential/leave.mjs";
 import { byHand, three, two } from "./differential/old.mjs";
 import { bundle, compression, cors, hooks } from "./differential/option.mjs";
+import { ghosts, recovery } from "./differential/recover.mjs";
 import { heartbeat, polling, upgrading } from "./differential/polling.mjs";
 import { requests } from "./differential/request.mjs";
+import { volatiles } from "./differential/volatile.mjs";
 import { rooms } from "./differential/room.mjs";
 
 after(endAll);
 
 const areas = {
-  connects, emits, acks, rooms, calls, listeners, leaving, grammar, limits,
+  connects, emits, acks, rooms, volatiles, calls, listeners, leaving, grammar, limits,
   requests, polling, upgrading, heartbeat, cors, hooks, compression, bundle,
-  two, three, byHand,
+  two, three, byHand, recovery, ghosts,
 };
 for (const [area, table] of Object.entries(areas)) describe(area, () => compareAll(table));

@@ -166,6 +166,15 @@ func configure(name string) (c configuration, err error) {
 	case "oldquick":
 		quick()
 		engine.AllowEIO3 = true
+	case "recovering":
+		c.Recovery = &socketio.Recovery{}
+	case "careful":
+		c.Recovery = &socketio.Recovery{RunMiddlewares: true}
+	case "forgetful":
+		c.Recovery = &socketio.Recovery{MaxDisconnection: 100 * time.Millisecond}
+	case "brisk":
+		quick()
+		c.Recovery = &socketio.Recovery{}
 	case "uncompressed":
 		engine.NoHTTPCompression = true
 	case "middle":

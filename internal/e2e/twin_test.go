@@ -268,7 +268,7 @@ var words = map[string]func(c call){
 	},
 	"state": func(c call) {
 		c.ack(map[string]any{
-			"connected": c.socket.Connected(), "recovered": false, "transport": c.socket.Conn().Transport(),
+			"connected": c.socket.Connected(), "recovered": c.socket.Recovered(), "transport": c.socket.Conn().Transport(),
 			"protocol": c.socket.Conn().Protocol(), "namespace": c.socket.Namespace().Name(),
 		})
 	},

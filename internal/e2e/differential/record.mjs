@@ -49,7 +49,8 @@ export class Record {
   }
 
   masked(text) {
-    for (const [secret, name] of this.names) text = text.replaceAll(secret, name);
+    // The longest first: one may begin as another does.
+    for (const [secret, name] of [...this.names].sort(([a], [b]) => b.length - a.length)) text = text.replaceAll(secret, name);
     return text;
   }
 

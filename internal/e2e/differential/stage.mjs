@@ -59,10 +59,9 @@ export class Stage {
       forceNew: true, reconnection: false, transports: ways[way], query: { key: this.own(name), ...query }, ...options,
     });
     const actor = new Client(this, name, client, base, offsets);
+    actor.upgrades = way === "upgrade";
     this.clients.push(actor);
-    if (!connect) return actor;
-    await actor.connected();
-    if (way === "upgrade" && client.io.engine.transport.name !== "websocket") await next(client.io.engine, "upgrade");
+    if (connect) await actor.connected();
     return actor;
   }
 
@@ -75,9 +74,10 @@ export class Stage {
   }
 
   /** A WebSocket by hand. */
-  async ws(name, { server, url, path = "/socket.io/", query, open = true, ...options } = {}) {
+  async ws(name, { server, url, path = "/socket.io/", query, open = true, offsets = false, ...options } = {}) {
     const base = url ?? (await this.server(server));
     const actor = new Raw(this, name, Frames.dial(base, path, { key: this.own(name), ...query }, options));
+    actor.offsets = offsets;
     actor.frames.ws.on("upgrade", (response) => (actor.upgrade = shownHeaders(response)));
     this.ends.push(() => actor.frames.ws.terminate());
     try {
@@ -213,13 +213,16 @@ class Client {
   }
 
   async connected() {
-    if (this.socket.connected) return;
-    const refused = new Promise((_, reject) => {
-      this.socket.once("connect_error", reject);
-      if (!this.socket.onAny) this.socket.once("error", (err) => reject(new Error(show(err))));
-    });
-    refused.catch(() => {});
-    await within(Promise.race([next(this.socket, "connect"), refused]), `${this.name} to connect`);
+    if (!this.socket.connected) {
+      const refused = new Promise((_, reject) => {
+        this.socket.once("connect_error", reject);
+        if (!this.socket.onAny) this.socket.once("error", (err) => reject(new Error(show(err))));
+      });
+      refused.catch(() => {});
+      await within(Promise.race([next(this.socket, "connect"), refused]), `${this.name} to connect`);
+    }
+    const { engine } = this.socket.io;
+    if (this.upgrades && engine.transport.name !== "websocket") await next(engine, "upgrade");
   }
 
   /** Waits for the refusal. */
@@ -259,6 +262,10 @@ class Raw {
   async next() {
     const packet = await this.frames.next();
     naming(this, packet);
+    if (this.offsets && /^42[^\d]*\[/.test(packet)) {
+      this.offset = JSON.parse(packet.slice(packet.indexOf("["))).at(-1);
+      this.stage.record.name(this.offset, `offset of ${this.name}`);
+    }
     this.stage.record.write(this.name, `< ${typeof packet === "string" ? line(inOrder(packet)) : show(packet)}`);
     return packet;
   }
@@ -291,7 +298,7 @@ class Raw {
   async fate() {
     const answered = (async () => {
       this.frames.send('42["echo","alive"]');
-      while ((await this.next()) !== '42["echo","alive"]');
+      while (!`${await this.next()}`.startsWith('42["echo","alive"'));
     })();
     answered.catch(() => {}); // it ended: that is written down
     await Promise.race([answered, this.frames.closed]);
@@ -307,9 +314,11 @@ function inOrder(packet) {
   return json ? head + JSON.stringify(JSON.parse(json), sorted) : packet;
 }
 
-function naming({ stage, name }, packet) {
+function naming(actor, packet) {
   if (typeof packet !== "string") return;
+  const { stage, name } = actor;
   for (const [, kind, id] of packet.matchAll(/"(sid|pid)":"([^"]+)"/g)) {
+    if (kind === "pid") actor.pid = id;
     stage.record.name(id, packet[0] === "0" ? `session of ${name}` : `${kind} of ${name}`);
   }
 }
