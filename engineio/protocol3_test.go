@@ -525,7 +525,7 @@ func TestDirtyDisconnects3(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{
 		AllowEIO3: true, CORS: &CORS{Origins: []string{"*"}},
-		PingInterval: 50 * time.Millisecond, PingTimeout: 50 * time.Millisecond, UpgradeTimeout: 50 * time.Millisecond,
+		PingInterval: time.Second, PingTimeout: time.Second, UpgradeTimeout: 500 * time.Millisecond,
 	}, true)
 	defer f.close()
 	parallel(8, func(worker int) {

@@ -241,7 +241,7 @@ func TestLegacyDisconnectedByServer(t *testing.T) {
 func TestLegacyDirtyDisconnects(t *testing.T) {
 	t.Parallel()
 	o := older()
-	o.Engine.PingInterval, o.Engine.PingTimeout = 50*time.Millisecond, 50*time.Millisecond
+	o.Engine.PingInterval, o.Engine.PingTimeout = time.Second, time.Second
 	h := serve(t, o)
 	namespaces := []*Namespace{h.Of("/"), h.Of("/chat")}
 	for _, n := range namespaces {
