@@ -2,13 +2,18 @@ package socketio
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http/httptest"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 )
+
+const webSocketRequest = "GET /?EIO=4&transport=websocket HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+	"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 
 // pipeline opens a connection whose client costs nothing but system calls, and returns a function that sends n events in one
 // write and waits for their acknowledgements, which all have the length of ack.
@@ -31,8 +36,7 @@ func pipeline(tb testing.TB, h Handler, n int, event, ack string) func() {
 		}
 		ts.Close()
 	})
-	if _, err := io.WriteString(conn, "GET /?EIO=4&transport=websocket HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"+
-		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"+string(frames("0"))); err != nil {
+	if _, err := io.WriteString(conn, webSocketRequest+string(frames("0"))); err != nil {
 		tb.Fatal(err)
 	}
 	buf := make([]byte, 64<<10)
@@ -115,6 +119,49 @@ func BenchmarkEcho(b *testing.B) {
 				round()
 			}
 			b.ReportMetric(float64(b.N*bb.n)/b.Elapsed().Seconds(), "events/s")
+		})
+	}
+}
+
+func BenchmarkBroadcast(b *testing.B) {
+	for _, members := range []int{10, 200} {
+		b.Run(fmt.Sprint(members), func(b *testing.B) {
+			s, err := New(Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			ts := httptest.NewServer(s)
+			var readers sync.WaitGroup
+			b.Cleanup(func() {
+				if err := s.Shutdown(context.Background()); err != nil {
+					b.Error(err)
+				}
+				ts.Close()
+				readers.Wait()
+			})
+			for range members {
+				conn, err := net.Dial("tcp", strings.TrimPrefix(ts.URL, "http://"))
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := io.WriteString(conn, webSocketRequest+string(frames("0"))); err != nil {
+					b.Fatal(err)
+				}
+				readers.Go(func() {
+					_, _ = io.Copy(io.Discard, conn)
+					_ = conn.Close()
+				})
+			}
+			n := s.Of("/")
+			for n.Len() < members {
+				runtime.Gosched()
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := n.Volatile().Emit("news", "abcdefghijklmnopqrstuvwxyzabcdef"); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }
