@@ -80,6 +80,13 @@
 //     connection hook; upgrade is [engineio.Session.OnUpgrade]. flush and drain are what Send waits for. heartbeat
 //     and upgrading have no counterpart.
 //
+// # Clients of 2.x
+//
+// They are let in by engineio.Options.AllowEIO3, and served beside the others. Such a client is connected to "/" before it
+// asks, whatever namespace it wants; the middlewares of "/" may refuse it there. Its socket in "/" has the id of the
+// session, in "/chat" it is "/chat#" and that. What it brings as query of a namespace is the auth of that socket, and a
+// refusal tells it the data of the [ConnectError], or the message where there is none. It recovers nothing.
+//
 // # Limits
 //
 // Events that wait for their handler, and attachments of packets that are not complete, count against
