@@ -428,11 +428,20 @@ func TestCORSOptions(t *testing.T) {
 	}
 }
 
-// S-1, S-12: the path is the mux's.
+// S-1, S-12: the path is the mux's. S-22: an upgrade request for a path that nobody serves is answered
+// at once; there is nothing to destroy after a second.
 func TestAnyPath(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, Options{}, true)
 	defer f.close()
+	mux := http.NewServeMux()
+	for _, path := range []string{"/{$}", "/live", "/live/", "/a/b/c"} {
+		mux.Handle(path, f.server)
+	}
+	f.http.Handler = mux
+	if resp, _ := f.handshake(""); resp.StatusCode != http.StatusNotFound { // to /engine.io/
+		t.Errorf("a path that nobody serves: %d", resp.StatusCode)
+	}
 	for _, path := range []string{"/", "/live", "/live/", "/a/b/c"} {
 		if status, _, _ := f.do("GET", "http://perch.test"+path+"?EIO=4&transport=polling", ""); status != 200 {
 			t.Errorf("%s: %d", path, status)

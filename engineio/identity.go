@@ -28,7 +28,7 @@ func (s *Server) identify(r *http.Request) (id string, err error) {
 	case err != nil:
 		return "", err
 	case !validID(id):
-		return "", fmt.Errorf("engineio: GenerateID returned %q; an id is 1 to %d characters of A-Z a-z 0-9 - _ . ~ :", id, maxID)
+		return "", fmt.Errorf("engineio: GenerateID returned %q; an id is 1 to %d characters: letters, digits, - _ . : and ~", id, maxID)
 	case !s.sessions.reserve(id):
 		return "", fmt.Errorf("engineio: GenerateID returned %q, which another session has; ids must be unique, in the whole cluster", id)
 	}

@@ -13,8 +13,9 @@ func TestJSONP(t *testing.T) {
 	f := newFixture(t, Options{AllowEIO3: true, CORS: &CORS{Origins: []string{"*"}}}, true)
 	defer f.close()
 	_, body, h := f.do("GET", base3+"&b64=1&j=7alert(1)", "")
-	open, ok := strings.CutPrefix(body, `___eio[71]("`)
-	if open, ok = strings.CutSuffix(open, `");`); !ok || h.Get("Content-Type") != "text/javascript; charset=UTF-8" {
+	open, begins := strings.CutPrefix(body, `___eio[71]("`)
+	open, ends := strings.CutSuffix(open, `");`)
+	if !begins || !ends || h.Get("Content-Type") != "text/javascript; charset=UTF-8" {
 		t.Fatalf("handshake %q as %s", body, h.Get("Content-Type"))
 	}
 	packet, rest, err := cutText3([]byte(strings.ReplaceAll(open, `\"`, `"`)))
