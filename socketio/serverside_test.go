@@ -70,6 +70,24 @@ func TestHandleServerSide(t *testing.T) {
 	}
 }
 
+// A handler that waits for something is told when the server ends.
+func TestServerSideContext(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	entered, ended := make(chan struct{}), make(chan struct{})
+	h.HandleServerSide("x", func(ctx context.Context, _ *ServerEvent) {
+		close(entered)
+		<-ctx.Done()
+		close(ended)
+	})
+	(*host)(h.Of("/")).ServerSideEvent(adapter.ServerEvent{Event: "x"})
+	within(t, entered)
+	if err := h.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	within(t, ended)
+}
+
 // S-44, S-45: what is refused, and that without a cluster nobody answers.
 func TestServerSideEmitAlone(t *testing.T) {
 	t.Parallel()

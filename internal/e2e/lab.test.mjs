@@ -190,6 +190,45 @@ for (const [way, options] of Object.entries(ways)) {
   });
 }
 
+describe("two servers in a cluster", () => {
+  const A = server("PERCH_NODE_A_URL"), B = server("PERCH_NODE_B_URL");
+  const join = async (base, room) => {
+    const client = await connected(base, "/lab", { transports: ["websocket"] });
+    await ask(client, "join", room);
+    return client;
+  };
+
+  test("a room over both of them: told, asked, counted, moved, evicted (S-33, S-40 to S-43, S-71)", async () => {
+    const room = unique("room");
+    const [a, b, c] = await Promise.all([join(A, room), join(B, room), join(B, room)]);
+    const ids = { a: a.id, b: b.id, c: c.id };
+    const said = Promise.all([next(b, "said"), next(c, "said")]);
+    await ask(a, "say", [room], "said", Buffer.from([7]));
+    assert.deepEqual(await said, [Buffer.from([7]), Buffer.from([7])]);
+
+    a.on("question", (what, answer) => answer("a: " + what));
+    b.on("question", (what, answer) => answer({ b: Buffer.from([1]) }));
+    c.on("question", () => c.disconnect());
+    const start = performance.now();
+    const [votes, complete] = await new Promise((resolve) => a.emit("poll", room, 5000, "tea?", (...args) => resolve(args)));
+    assert.ok(complete && performance.now() - start < 3000, `took ${performance.now() - start} ms`);
+    const byID = Object.fromEntries(votes.map(({ id, answer, error }) => [id, error ?? answer]));
+    assert.equal(byID[ids.a], "a: tea?");
+    assert.deepEqual(byID[ids.b], { b: Buffer.from([1]) });
+    assert.match(byID[ids.c], /disconnected/);
+
+    const census = async (room) => (await ask(a, "census", room)).map(({ id }) => id).sort();
+    await eventually(async () => (await census(room)).length === 2, "the one who left is gone");
+    assert.deepEqual(await census(room), [ids.a, ids.b].sort());
+    const other = unique("other");
+    assert.equal(await ask(b, "move", room, other), true);
+    await eventually(async () => (await census(other)).length === 2, "both have moved");
+    const gone = Promise.all([next(a, "disconnect"), next(b, "disconnect")]);
+    b.emit("evict", other, true);
+    for (const reason of await gone) assert.equal([reason].flat()[0], "io server disconnect");
+  });
+});
+
 describe("order on a socket", () => {
   test("(ours) the first of three events in one write is acked at once though the second sleeps", async () => {
     const wire = await Wire.open(BASE);

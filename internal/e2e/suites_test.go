@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/perch-go/perch/socketio"
+	"github.com/perch-go/perch/socketio/adapter/cluster"
 	"github.com/perch-go/perch/socketio/parser/msgpack"
 )
 
@@ -40,9 +41,12 @@ func TestSocketIO(t *testing.T) {
 }
 
 func TestLab(t *testing.T) {
+	nodes := cluster.New(cluster.NewMemory(nil).Open, cluster.Options{})
 	suite(t, "lab.test.mjs", map[string]string{
 		"PERCH_LAB_URL":    startLab(t),
 		"PERCH_DOOMED_URL": startLab(t),
+		"PERCH_NODE_A_URL": startLabWith(t, socketio.Options{Adapter: nodes}),
+		"PERCH_NODE_B_URL": startLabWith(t, socketio.Options{Adapter: nodes}),
 	})
 }
 
