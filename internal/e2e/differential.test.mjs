@@ -7,16 +7,17 @@ import { compareAll } from "./differential/compare.mjs";
 import { acks } from "./differential/ack.mjs";
 import { calls, listeners } from "./differential/call.mjs";
 import { connects } from "./differential/connect.mjs";
+import { cover } from "./differential/cover.mjs";
 import { emits } from "./differential/emit.mjs";
 import { grammar, limits } from "./differential/grammar.mjs";
 import { leaving } from "./differential/leave.mjs";
 import { byHand, three, two } from "./differential/old.mjs";
 import { bundle, compression, cors, hooks } from "./differential/option.mjs";
-import { ghosts, recovery } from "./differential/recover.mjs";
 import { heartbeat, polling, upgrading } from "./differential/polling.mjs";
+import { ghosts, recovery } from "./differential/recover.mjs";
 import { requests } from "./differential/request.mjs";
-import { volatiles } from "./differential/volatile.mjs";
 import { rooms } from "./differential/room.mjs";
+import { volatiles } from "./differential/volatile.mjs";
 
 after(endAll);
 
@@ -26,3 +27,4 @@ const areas = {
   two, three, byHand, recovery, ghosts,
 };
 for (const [area, table] of Object.entries(areas)) describe(area, () => compareAll(table));
+describe("together they have seen", cover);

@@ -18,6 +18,9 @@ export const closes = (code, script, actor = "w") =>
 export const eachWay = (name, script) =>
   Object.fromEntries(["websocket", "polling", "upgrade"].map((way) => [`${name}, ${way}`, (x) => script(x, way)]));
 
+/** All that ours has shown, for cover.mjs. */
+export const seen = [];
+
 const same = { reference: [], ours: [] };
 let number = 0;
 
@@ -51,6 +54,7 @@ export function compareAll(table) {
       const records = await Promise.allSettled(Object.keys(sides).map((side) => play(side, n, script)));
       for (const { reason } of records) if (reason) throw reason;
       const [reference, ours] = records.map(({ value }) => value);
+      seen.push(...ours);
       if (reference.length === 0) throw new Error("nothing was seen");
       const found = difference(reference, ours), declared = { ...same, ...lines };
       if (!isDeepStrictEqual(found, declared)) throw new Error(unlike(found, declared, reference, ours));
