@@ -264,7 +264,7 @@ func (s *Socket) become() {
 	t.early, t.member = nil, true
 	s.mu.Unlock()
 	for _, p := range early {
-		_ = s.ns.recovery.adapter.Deliver(p, &delivery{Socket: s})
+		_ = s.ns.recovery.adapter.Deliver(p, s.id, func(m adapter.Member) { m.Append(p) })
 	}
 }
 
@@ -394,6 +394,12 @@ func (s *Server) encodeWithOffset(p *adapter.Packet) (any, error) {
 // emitInOrder is emit for a socket that has a ticket: the event takes its place in the order of the namespace. reserve, unless it
 // is nil, has made room for it when it returns.
 func (s *Socket) emitInOrder(p *adapter.Packet, reserve func(*engineio.Message) error) error {
+	err := s.deliver(p, reserve)
+	s.observe(err, p.Event, p.Args)
+	return err
+}
+
+func (s *Socket) deliver(p *adapter.Packet, reserve func(*engineio.Message) error) error {
 	if parser.Reserved(p.Event) {
 		return reservedError(p.Event)
 	}
@@ -404,32 +410,42 @@ func (s *Socket) emitInOrder(p *adapter.Packet, reserve func(*engineio.Message) 
 	if err != nil {
 		return err
 	}
-	s.observe(nil, p.Event, p.Args)
 	if s.state.Load() == statePending {
 		if waits, err := s.wait(p); waits {
 			return err
 		}
 	}
-	d := &delivery{Socket: s}
-	if m := messageOf(v); reserve != nil && s.state.Load() == stateConnected {
+	m := messageOf(v)
+	reserved := reserve != nil && s.state.Load() == stateConnected
+	if reserved {
 		if err := reserve(m); err != nil {
 			return sendError(err)
 		}
-		d.reserved = m
 	}
-	if err := s.ns.recovery.adapter.Deliver(p, d); err != nil {
-		if d.reserved != nil {
-			s.conn.session.Unreserve(d.reserved)
+	var sent error
+	err = s.ns.recovery.adapter.Deliver(p, s.id, func(to adapter.Member) {
+		switch {
+		case to != adapter.Member(s): // it was lost and has come back
+			to.Append(p)
+		case reserved:
+			reserved = false
+			sent = sendError(s.conn.session.AppendReserved(m))
+		default:
+			sent = s.queue(m, p.Volatile)
 		}
-		if errors.Is(err, adapter.ErrLeft) {
-			return ErrDisconnected
-		}
+	})
+	if reserved {
+		s.conn.session.Unreserve(m)
+	}
+	switch {
+	case errors.Is(err, adapter.ErrLeft):
+		return ErrDisconnected
+	case err != nil:
 		return err
-	}
-	if errors.Is(d.err, ErrDisconnected) && !p.Volatile {
+	case errors.Is(sent, ErrDisconnected) && !p.Volatile:
 		return nil // it is stored: the client gets it when it comes back
 	}
-	return d.err
+	return sent
 }
 
 // wait keeps an event until the socket is a member; waits is false if it is.
@@ -445,27 +461,4 @@ func (s *Socket) wait(p *adapter.Packet) (waits bool, err error) {
 	}
 	t.early = append(t.early, p)
 	return true, nil
-}
-
-// delivery is a socket to which one event is delivered whose fate somebody wants to know.
-type delivery struct {
-	*Socket
-	reserved *engineio.Message // its share of the outbound budget is taken
-	err      error
-}
-
-// Prepare has nothing left to do.
-func (d *delivery) Prepare(*adapter.Packet) error { return nil }
-
-// Append queues the event.
-func (d *delivery) Append(p *adapter.Packet) {
-	v, err := d.conn.server.recoverable(p)
-	switch {
-	case err != nil:
-		d.err = err
-	case d.reserved != nil:
-		d.err = sendError(d.conn.session.AppendReserved(d.reserved))
-	default:
-		d.err = d.queue(messageOf(v), p.Volatile)
-	}
 }

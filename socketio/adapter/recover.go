@@ -15,8 +15,10 @@ import (
 // offset that it names.
 type Recoverer interface {
 	Adapter
-	// Deliver is Broadcast to one member, in the same order. It returns [ErrLeft] if it is none.
-	Deliver(p *Packet, to Member) error
+	// Deliver is Broadcast to the member of that id, in the same order. queue is called with it instead of its
+	// Prepare and Append, under the ordering lock, or not at all if it was just lost. Without such a member
+	// nothing is stored and Deliver returns [ErrLeft].
+	Deliver(p *Packet, id string, queue func(Member)) error
 	// Save takes the member out as Remove does, and keeps the session until it is restored or too old, the
 	// rooms that the member was in included. What is broadcast from now on is kept for it.
 	Save(s Session)

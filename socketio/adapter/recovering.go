@@ -167,8 +167,7 @@ func (r *Recovering) regather(a *audience, sel Selection) {
 }
 
 // Deliver delivers p to one member.
-func (r *Recovering) Deliver(p *Packet, to Member) error {
-	id := to.ID()
+func (r *Recovering) Deliver(p *Packet, id string, queue func(Member)) error {
 	e := r.entry(id)
 	if e == nil {
 		return ErrLeft
@@ -177,17 +176,20 @@ func (r *Recovering) Deliver(p *Packet, to Member) error {
 	if err != nil {
 		return err
 	}
-	if err := to.Prepare(p); err != nil {
-		return err
-	}
 	r.order.Lock()
 	n := r.draw(p, Selection{Rooms: []string{id}}, size)
-	to.Append(p)
 	if n > 0 {
-		e.past.last = n
+		e.past.last = n // also if it is just being saved
+	}
+	if now := r.entry(id); now != nil { // it may have been lost and restored meanwhile
+		e = now
+		if n > 0 {
+			e.past.last = n
+		}
+		queue(e.member)
 	}
 	r.order.Unlock()
-	to.Flush()
+	e.member.Flush()
 	if n > 0 {
 		r.wake()
 	}
@@ -196,21 +198,21 @@ func (r *Recovering) Deliver(p *Packet, to Member) error {
 
 // Save takes the member out and keeps its session.
 func (r *Recovering) Save(s Session) {
-	e := r.remove(s.ID)
-	if e == nil {
+	// Before it is taken out: what passes it by from then on is greater than at.
+	r.order.Lock()
+	e := r.entry(s.ID)
+	sv := &saved{Session: s, at: r.backlog.drawn}
+	if e != nil {
+		sv.past, sv.last = e.past, e.past.last
+	}
+	r.order.Unlock()
+	if e == nil || r.remove(s.ID) != e {
 		return
 	}
-	e.mu.Lock() // whoever is still changing its rooms has done so
-	sv := &saved{Session: s, past: e.past}
-	e.mu.Unlock()
 	sv.Rooms = sv.past.rooms()
 	if sv.Expires.IsZero() {
 		sv.Expires = time.Now().Add(r.opts.MaxDisconnection)
 	}
-	r.order.Lock()
-	sv.at, sv.last = r.backlog.drawn, sv.past.last
-	r.order.Unlock()
-
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
@@ -258,7 +260,7 @@ func (r *Recovering) Restore(_ context.Context, pid, offset string, join func(Se
 		return nil, false, ErrDeclined
 	}
 	past := sv.past.memory(sv.ID)
-	missed, last := past.among(nil, sv.past.last, runs)
+	missed, last := past.among(nil, 0, runs)
 
 	// The rest is short, and ends where the member begins.
 	r.order.Lock()
@@ -267,7 +269,7 @@ func (r *Recovering) Restore(_ context.Context, pid, offset string, join func(Se
 		return nil, false, ErrMissed
 	}
 	missed, last = past.among(missed, last, r.backlog.after(upto))
-	sv.past.last = last // these are on their way to it now
+	sv.past.last = max(sv.past.last, last) // these are on their way to it now
 	r.admit(mb, sv)
 	return missed, true, nil
 }
