@@ -9,8 +9,9 @@ import (
 // in the order in which they were drawn. The rooms a member is in when it is lost do not say it: it may have
 // joined them after a packet that it was never meant to get, or left one whose last packets never arrived.
 type past struct {
-	joined uint64 // the last number before it was a member
-	last   uint64 // the last packet that was appended; under the ordering lock
+	// Under the ordering lock.
+	seen uint64 // nothing up to this number is missing: it is that of joining, or of the last recovery
+	last uint64 // the last packet that was appended
 
 	// Guarded by the entry's lock.
 	stays []stay
@@ -29,7 +30,7 @@ const (
 	keepStays = 64
 )
 
-func newPast(now uint64) *past { return &past{joined: now, last: now} }
+func newPast(now uint64) *past { return &past{seen: now, last: now} }
 
 func (p *past) enter(room string, from uint64) {
 	if p != nil {

@@ -269,6 +269,7 @@ func (r *Recovering) Restore(_ context.Context, pid, offset string, join func(Se
 		return nil, false, ErrMissed
 	}
 	missed, last = past.among(missed, last, r.backlog.after(upto))
+	sv.past.seen = from                    // whatever its client's offset is, if it is not older
 	sv.past.last = max(sv.past.last, last) // these are on their way to it now
 	r.admit(mb, sv)
 	return missed, true, nil
@@ -276,7 +277,7 @@ func (r *Recovering) Restore(_ context.Context, pid, offset string, join func(Se
 
 // position is the number up to which the client has seen everything. Called under the ordering lock.
 func (r *Recovering) position(sv *saved, offset string) (uint64, error) {
-	n := sv.past.joined
+	n := sv.past.seen
 	if offset != "" {
 		seen, ours, ok := r.number(offset)
 		switch {

@@ -244,6 +244,13 @@ func (m *member) events() []string {
 	return slices.Clone(m.got)
 }
 
+// all is what it has got, and where it stands.
+func (m *member) all() (events []string, offset string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.got), m.offset
+}
+
 // describe writes an event as an array, with attachments as what they hold in angle brackets.
 func describe(event string, args adapter.Arguments) string {
 	var b strings.Builder

@@ -1,9 +1,11 @@
 package adaptertest
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -20,6 +22,7 @@ type restored struct {
 	*member
 	session adapter.Session
 	missed  []string
+	offset  string // of the last one missed
 }
 
 // restore brings a member back on the last node: it has got everything up to offset.
@@ -44,7 +47,7 @@ func (c *cluster) restore(t *testing.T, id, offset string) (restored, bool) {
 		if w.offset == "" || w.offset != p.Offset {
 			t.Errorf("%s is missed without its offset", w.text)
 		}
-		back.missed = append(back.missed, w.text)
+		back.missed, back.offset = append(back.missed, w.text), w.offset
 	}
 	return back, ok
 }
@@ -147,7 +150,8 @@ var recoveries = []test{
 		a := c.members[0]
 		r := a.home.Adapter.(adapter.Recoverer)
 		offset := a.seen()
-		if err := r.Deliver(event("one"), a); err != nil {
+		one := event("one")
+		if err := r.Deliver(one, a.id, func(m adapter.Member) { m.Append(one) }); err != nil {
 			t.Error(err)
 		}
 		c.broadcast(t, event("all"), adapter.Selection{})
@@ -156,8 +160,8 @@ var recoveries = []test{
 			t.Errorf("a got %q", got)
 		}
 		c.lose(a)
-		if err := r.Deliver(event("late"), a); err == nil {
-			t.Error("a packet is delivered to a member that is none")
+		if err := r.Deliver(event("late"), a.id, func(adapter.Member) { t.Error("queued") }); !errors.Is(err, adapter.ErrLeft) {
+			t.Errorf("a packet to a member that is none: %v, want ErrLeft", err)
 		}
 		if back, ok := c.restore(t, "a", offset); !ok || !slices.Equal(back.missed, []string{`["one"]`, `["all"]`}) {
 			t.Errorf("missed %q, %v", back.missed, ok)
@@ -224,6 +228,95 @@ var recoveries = []test{
 		slices.Sort(got)
 		if len(slices.Compact(got)) != n {
 			t.Errorf("a got %d different events, want %d", len(slices.Compact(got)), n)
+		}
+	})},
+	// What counts are the rooms it was in when a packet was sent, not those it was in when it was lost.
+	{name: "rooms joined late, left and joined again", run: recovering(func(t *testing.T, c *cluster) {
+		c.broadcast(t, event("x"), adapter.Selection{})
+		c.rest()
+		a := c.members[0]
+		offset := a.seen()
+		say := func(name string) {
+			c.broadcast(t, event(name), adapter.Selection{Rooms: []string{"r"}, Except: []string{"s"}})
+			c.rest()
+		}
+		say("before")
+		c.joins(t, "a", "r")
+		say("in")
+		a.home.Leave("a", "r")
+		say("out")
+		c.joins(t, "a", "r")
+		say("in again")
+		c.joins(t, "a", "s")
+		say("excepted")
+		a.home.Leave("a", "s")
+		c.lose(a)
+		say("away")
+		if back, ok := c.restore(t, "a", offset); !ok || !slices.Equal(back.missed, []string{`["in"]`, `["in again"]`, `["away"]`}) {
+			t.Errorf("missed %q, %v", back.missed, ok)
+		}
+	})},
+	// #5538: a client that has got nothing knows no offset.
+	{name: "without an offset", run: recovering(func(t *testing.T, c *cluster) {
+		c.broadcast(t, event("before"), adapter.Selection{})
+		c.rest()
+		m := c.node(0).newMember("d")
+		c.lose(m)
+		c.broadcast(t, event("after"), adapter.Selection{})
+		c.rest()
+		if back, ok := c.restore(t, "d", ""); !ok || !slices.Equal(back.missed, []string{`["after"]`}) {
+			t.Errorf("missed %q, %v", back.missed, ok)
+		}
+	})},
+	{name: "several come for one session", run: recovering(func(t *testing.T, c *cluster) {
+		c.lose(c.members[0])
+		var wg sync.WaitGroup
+		var restored atomic.Int32
+		for range 8 {
+			wg.Go(func() {
+				if _, ok := c.restore(t, "a", ""); ok {
+					restored.Add(1)
+				}
+			})
+		}
+		wg.Wait()
+		if n := restored.Load(); n != 1 {
+			t.Errorf("%d restored it", n)
+		}
+	})},
+	// Engine rule 7: lost and back while others broadcast, many times over. What it has got when it is lost it acknowledges,
+	// what comes then is lost on the way.
+	{name: "coming and going amid broadcasts", run: recovering(func(t *testing.T, c *cluster) {
+		const n = 900
+		m := c.members[0]
+		c.joins(t, "a", "r")
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for i := range n {
+				c.broadcast(t, event("x", i), to("r", "none"))
+			}
+		})
+		var got []string
+		offset := ""
+		for len(got) < n {
+			c.lose(m)
+			if events, latest := m.all(); len(events) > 0 {
+				got, offset = append(got, events...), latest
+			}
+			back, ok := c.restore(t, "a", offset)
+			if !ok {
+				t.Error("not restored")
+				break
+			}
+			if len(back.missed) > 0 {
+				got, offset = append(got, back.missed...), back.offset
+			}
+			m = back.member
+			c.members[0] = m
+		}
+		wg.Wait()
+		if !slices.Equal(got, numbered(n)) {
+			t.Errorf("a got %d events, want each of %d once and in order", len(got), n)
 		}
 	})},
 }
