@@ -60,6 +60,8 @@
 //
 // # For who knows Node's server
 //
+//   - new Server(…), attach, listen: [New], whose result is an http.Handler. Its options are read once; there are no
+//     setters. close: Shutdown.
 //   - io.on("connection"), io.use, io.of: OnConnection, Use, Of. A connection hook runs before the client is
 //     told that it is connected, and may refuse.
 //   - socket.on, once, off: [Namespace.Handle] for all sockets, [Socket.Handle] and [Socket.Once] for one, the
