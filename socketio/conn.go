@@ -168,7 +168,7 @@ func (c *conn) discharge(e *Event) {
 // connect begins a socket. It is pending when connect returns, so that however many CONNECT packets come in one payload,
 // there is one socket.
 func (c *conn) connect(e *Event) {
-	ns := c.server.namespace(e.packet.Namespace)
+	ns := c.server.enter(e.packet.Namespace)
 	if ns == nil {
 		c.refuse(string(e.packet.Namespace), connectErrorPayload{Message: messageInvalidNamespace}) // S-74
 		return
@@ -178,9 +178,11 @@ func (c *conn) connect(e *Event) {
 		switch old.state.Load() {
 		case statePending:
 			c.mu.Unlock()
+			ns.exit()
 			return
 		case stateConnected:
 			c.mu.Unlock()
+			ns.exit()
 			c.abort(engineio.ReasonForcedServerClose, errJoinedTwice) // S-94
 			return
 		}
@@ -188,6 +190,13 @@ func (c *conn) connect(e *Event) {
 	}
 	if c.over || c.draining {
 		c.mu.Unlock()
+		ns.exit()
+		return
+	}
+	if c.live >= maxJoined && ns.dynamic() {
+		c.mu.Unlock()
+		ns.exit()
+		c.refuse(ns.name, connectErrorPayload(*errTooManyNamespaces))
 		return
 	}
 	s := newSocket(c, ns, e.packet.Data)

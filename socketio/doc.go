@@ -82,6 +82,19 @@
 //     connection hook; upgrade is [engineio.Session.OnUpgrade]. flush and drain are what Send waits for. heartbeat
 //     and upgrading have no counterpart.
 //
+// # Dynamic namespaces
+//
+// A client may ask for a namespace that is not there. A [ParentNamespace] decides which names are made into one, by a pattern, a
+// regular expression or a function, and what is registered on the parent is registered on all of these children:
+//
+//	rooms, err := server.OfPattern("/room/{id}")
+//	if err != nil { … }
+//	rooms.OnConnection(func(ctx context.Context, s *socketio.Socket) error {
+//		return s.Emit("welcome", s.PathValue("id"))
+//	})
+//
+// A child is dropped with its last socket; [Options.MaxNamespaces] bounds how many there are.
+//
 // # Clients of 2.x
 //
 // They are let in by engineio.Options.AllowEIO3, and served beside the others. Such a client is connected to "/" before it

@@ -2,8 +2,11 @@ package socketio_test
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log"
 	"net/http"
+	"strings"
 
 	"github.com/perch-go/perch/socketio"
 )
@@ -48,4 +51,51 @@ func ExampleSocket_EmitWithAck() {
 			_ = e.Ack("done")
 		}
 	})
+}
+
+// A parent makes namespaces when clients ask for them: here /room/1, /room/2 and so on, each with sockets of its own. What is
+// registered on it is registered on all of them.
+func ExampleServer_OfPattern() {
+	server, err := socketio.New(socketio.Options{MaxNamespaces: 500})
+	if err != nil {
+		log.Fatal(err)
+	}
+	rooms, err := server.OfPattern("/room/{id}")
+	if err != nil {
+		log.Fatal(err)
+	}
+	rooms.Use(func(_ context.Context, s *socketio.Socket) error {
+		if s.PathValue("id") == "private" {
+			return &socketio.ConnectError{Message: "not for you"}
+		}
+		return nil
+	})
+	rooms.Handle("message", func(_ context.Context, e *socketio.Event) {
+		_ = e.Socket().Broadcast().Emit("message", e.Socket().PathValue("id"))
+	})
+	_ = rooms.Emit("news", "to every room")
+	for room := range rooms.Children() {
+		fmt.Println(room.Name(), room.Len())
+	}
+	_ = server.Shutdown(context.Background())
+	// Output:
+}
+
+// A function can look at what the client brings along, and take its time.
+func ExampleServer_OfFunc() {
+	server, err := socketio.New(socketio.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	tenants := server.OfFunc(func(ctx context.Context, name string, h *socketio.Handshake) error {
+		if !strings.HasPrefix(name, "/tenant/") {
+			return errors.New("not a tenant")
+		}
+		return nil // or ask the database
+	})
+	tenants.OnConnection(func(_ context.Context, s *socketio.Socket) error {
+		return s.Emit("welcome", s.Namespace().Name())
+	})
+	_ = server.Shutdown(context.Background())
+	// Output:
 }

@@ -18,9 +18,12 @@ type Namespace struct {
 	ids      atomic.Uint64 // of acknowledgements (S-32)
 	recovery *recovery     // nil: off
 	inbox    serverLane
+	child    *child      // nil: the program has made it
+	closed   atomic.Bool // its adapter is
 
 	mu       sync.Mutex // serialises changes of registry
 	registry atomic.Pointer[registry]
+	heirs    map[*Namespace]struct{} // whose registries change with this one
 }
 
 // registry is immutable; a change makes a new one. Middlewares and hooks only ever grow: a socket remembers how many of the
@@ -72,6 +75,9 @@ func (n *Namespace) change(fn func(r *registry)) {
 	r := *n.registry.Load()
 	fn(&r)
 	n.registry.Store(&r)
+	for heir := range n.heirs {
+		heir.change(fn)
+	}
 }
 
 // OnOpen appends a function that a layer above prepares each new socket with, by Socket.SetOwner for instance. It runs before

@@ -30,6 +30,14 @@ type Options struct {
 	// they use unless they are told otherwise.
 	Parser Parser
 
+	// MaxNamespaces is how many namespaces clients may have made at a time, by the parents of Server.OfPattern, OfRegexp and
+	// OfFunc; further ones are refused. 0 is 10,000. Namespaces that the program has named with Server.Of do not count. Beside
+	// that, a name that is longer than 1,024 bytes is refused, and a 257th namespace of one connection if it is dynamic.
+	MaxNamespaces int
+	// KeepEmptyNamespaces keeps these namespaces when their last socket has left. By default they are dropped then and their
+	// adapter is closed (S-7, S-75), with Recovery when none of their sockets can be recovered any more.
+	KeepEmptyNamespaces bool
+
 	// Adapter makes the adapter of each namespace. nil is adapter.NewMemory, or with Recovery adapter.NewRecovering.
 	Adapter adapter.Factory
 
@@ -63,6 +71,10 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MaxAttachments < 0 {
 		errs = append(errs, fmt.Errorf("socketio: MaxAttachments is negative: %d", o.MaxAttachments))
 	}
+	if o.MaxNamespaces < 0 {
+		errs = append(errs, fmt.Errorf("socketio: MaxNamespaces is negative: %d", o.MaxNamespaces))
+	}
+	o.MaxNamespaces = cmp.Or(o.MaxNamespaces, defaultMaxNamespaces)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, defaultConnectTimeout)
 	var err error
 	if o.Recovery, err = o.Recovery.withDefaults(); err != nil {

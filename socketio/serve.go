@@ -69,6 +69,17 @@ var errGoexit = errors.New("a hook ended its goroutine")
 // connect lets middlewares and hooks decide, and answers CONNECT. A client that leaves meanwhile is not answered.
 func (s *Socket) connect() {
 	ctx := s.Context()
+	if s.ns.dynamic() {
+		err := s.ask(ctx, func(ctx context.Context, s *Socket) error { return s.settle(ctx) })
+		switch {
+		case err != nil:
+			s.refuse(err)
+			return
+		case s.leaving():
+			s.answer()
+			return
+		}
+	}
 	r := s.ns.registry.Load()
 	for _, fn := range r.open {
 		if err := s.ask(ctx, func(context.Context, *Socket) error { fn(s); return nil }); err != nil {
@@ -375,6 +386,7 @@ func (s *Socket) checkLate(e *Event) {
 func (s *Socket) finish() {
 	server := s.conn.server
 	defer server.release()
+	defer func() { s.ns.exit() }()
 	defer s.conn.succeed(s)
 	if s.ticket != nil {
 		defer s.ns.recovery.release(s.ticket)

@@ -38,6 +38,10 @@ type Server struct {
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
+	parents    []*ParentNamespace
+	dynamic    int   // namespaces that clients have had made
+	waiting    int   // of those, such as are empty and wait for sockets to be recovered
+	full       bool  // and it is known that there are too many
 	conns      *conn // linked by conn.next
 
 	main        *Namespace // "/"
@@ -103,12 +107,18 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Engine is the server of the transports.
 func (s *Server) Engine() *engineio.Server { return s.engine }
 
-// Of returns the namespace of that name, and creates it if there is none. A leading slash is added.
+// Of returns the namespace of that name, and creates it if there is none. A leading slash is added. If the name matches the
+// pattern or expression of a parent, the namespace is a child of the first such parent (S-25); it is never dropped, unlike those
+// that only clients have asked for.
 func (s *Server) Of(name string) *Namespace {
 	if !strings.HasPrefix(name, "/") {
 		name = "/" + name
 	}
 	ns, hooks := s.of(name)
+	if ns.child != nil && hooks != nil {
+		ns.announce(hooks)
+		return ns
+	}
 	for _, fn := range hooks {
 		(*fn)(ns)
 	}
@@ -119,11 +129,11 @@ func (s *Server) Of(name string) *Namespace {
 func (s *Server) of(name string) (ns *Namespace, hooks []*func(*Namespace)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	ns = s.namespaces[name]
+	ns = s.pin(name)
 	if ns == nil {
-		ns = newNamespace(s, name)
+		ns = s.made(name)
 		s.namespaces[name] = ns
-		hooks = s.onNamespace
+		hooks = append([]*func(*Namespace){}, s.onNamespace...)
 	}
 	return ns, hooks
 }
@@ -138,16 +148,6 @@ func (s *Server) OnNamespace(fn func(*Namespace)) (off func()) {
 	}
 	change(with)
 	return func() { change(without) }
-}
-
-// namespace finds what a packet names; nil stands for "/".
-func (s *Server) namespace(name []byte) *Namespace {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if len(name) == 0 {
-		return s.namespaces["/"]
-	}
-	return s.namespaces[string(name)]
 }
 
 // accept gives a session its consumer before the client hears of it (engine rule 1).
@@ -221,7 +221,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		s.mu.RUnlock()
 		s.cancel()
 		for _, ns := range namespaces {
-			errs = append(errs, ns.adapter.Close())
+			errs = append(errs, ns.close())
 		}
 		s.pool.close()
 		s.wheel.Close()

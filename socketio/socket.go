@@ -77,11 +77,16 @@ func newSocket(c *conn, ns *Namespace, auth []byte) *Socket {
 		id:        c.legacy.socketID(c.session, ns.name),
 		handshake: Handshake{c.session.Handshake(), slices.Clone(auth)},
 	}
-	if ns.recovery != nil && c.session.Protocol() != 3 { // that of 2.x clients, which know nothing of recovery
-		s.ticket = &ticket{socket: s}
-	}
+	s.setTicket()
 	s.lane.busy = true // connect begins it
 	return s
+}
+
+// setTicket makes the socket one that can be recovered, if it can.
+func (s *Socket) setTicket() {
+	if s.ns.recovery != nil && s.conn.session.Protocol() != 3 { // that of 2.x clients, which know nothing of recovery
+		s.ticket = &ticket{socket: s}
+	}
 }
 
 // newID returns 20 url-safe characters, 120 random bits (S-49, CVE-2017-16031).

@@ -1,0 +1,571 @@
+package socketio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/perch-go/perch/socketio/adapter"
+)
+
+// ofPattern is OfPattern of a pattern that is right.
+func (h *harness) ofPattern(t *testing.T, pattern string) *ParentNamespace {
+	t.Helper()
+	p, err := h.OfPattern(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// children are the names of a parent's children, sorted.
+func children(p *ParentNamespace) string {
+	var names []string
+	for n := range p.Children() {
+		names = append(names, n.Name())
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+// closings makes memory adapters and tells of those that are closed.
+func closings() (adapter.Factory, <-chan string) {
+	ch := make(chan string, 1<<12)
+	return func(h adapter.Host) adapter.Adapter { return &closer{adapter.NewMemory(h), h.Name(), ch} }, ch
+}
+
+type closer struct {
+	adapter.Adapter
+	name   string
+	closed chan<- string
+}
+
+func (c *closer) Close() error {
+	c.closed <- c.name
+	return c.Adapter.Close()
+}
+
+// S-74: who asks for a namespace that a parent's expression, pattern or function accepts gets it, others do not.
+func TestDynamicNamespaces(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	made := make(chan string, 16)
+	h.OnNamespace(func(n *Namespace) { made <- n.Name() })
+	numbers := h.OfRegexp(regexp.MustCompile(`^/dyn-(?P<n>\d+)$`))
+	rooms := h.ofPattern(t, "room/{id}/{rest...}")
+	users := h.OfFunc(func(_ context.Context, name string, hs *Handshake) error {
+		var auth struct{ Token string }
+		if err := hs.DecodeAuth(&auth); err != nil || auth.Token != "x" || !strings.HasPrefix(name, "/user") {
+			return errors.New("no")
+		}
+		return nil
+	})
+	for _, p := range []*ParentNamespace{numbers, rooms, users} {
+		p.Handle("who", func(_ context.Context, e *Event) {
+			s := e.Socket()
+			_ = e.Ack(s.Namespace().Name(), s.PathValue("n"), s.PathValue("id"), s.PathValue("rest"))
+		})
+	}
+	c := h.dial(t)
+	for _, tt := range []struct{ name, auth, want string }{
+		{"/dyn-101", "", `["/dyn-101","101","",""]`},
+		{"/room/a/b/c", "", `["/room/a/b/c","","a","b/c"]`},
+		{"/user/7", `{"token":"x"}`, `["/user/7","","",""]`},
+	} {
+		c.connect(tt.name, tt.auth)
+		if got := within(t, made); got != tt.name {
+			t.Errorf("told of %s, want %s", got, tt.name) // S-29
+		}
+		c.send("2" + tt.name + `,1["who"]`)
+		c.expect("3" + tt.name + ",1" + tt.want)
+	}
+	for _, name := range []string{"/dyn-", "/dyn-1x", "/room/", "/room//x", "/user/7", "/", "/" + strings.Repeat("9", maxChildName), "/x"} {
+		if name == "/" {
+			continue
+		}
+		if name == "/user/7" {
+			name = "/user/8" // without the word
+		}
+		c.send("0" + name + ",")
+		c.expect("4" + name + `,{"message":"Invalid namespace"}`)
+	}
+	if got := children(numbers) + "," + children(rooms) + "," + children(users); got != "/dyn-101,/room/a/b/c,/user/7" {
+		t.Errorf("children %s", got)
+	}
+}
+
+func TestPattern(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ pattern, name, want string }{
+		{"/room/{id}", "/room/7", "map[id:7]"},
+		{"room/{id}", "/room/ä b", "map[id:ä b]"},
+		{"/room/{id}", "/room/7/", ""},
+		{"/room/{id}", "/room/", ""},
+		{"/room/{id}", "/room", ""},
+		{"/room/{id}", "/rooms/7", ""},
+		{"/room/{id}", "room/7", ""},
+		{"/{a}/x/{b}", "/1/x/2", "map[a:1 b:2]"},
+		{"/{a}/x/{b}", "/1/y/2", ""},
+		{"/files/{path...}", "/files/a/b", "map[path:a/b]"},
+		{"/files/{path...}", "/files/", "map[path:]"},
+		{"/files/{path...}", "/files", ""},
+		{"/{all...}", "/x/y", "map[all:x/y]"},
+	} {
+		p, err := parsePattern(tt.pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if values, ok := p.match(tt.name); ok {
+			got = fmt.Sprint(values)
+		}
+		if got != tt.want {
+			t.Errorf("%s of %s: %s, want %s", tt.name, tt.pattern, got, tt.want)
+		}
+	}
+	h := serve(t, Options{})
+	for _, pattern := range []string{"", "/", "/room", "/a{id}", "/{id}a", "/{id", "/id}", "/{}", "/{...}", "/{a}/{a}", "/{a...}/b", "/{{a}}", "/{a.b}"} {
+		if _, err := h.OfPattern(pattern); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", pattern)) {
+			t.Errorf("%s: %v", pattern, err)
+		}
+	}
+}
+
+// S-74: parents are asked in the order in which they were registered, and one that refuses leaves it to the next. S-25: a name
+// given to Of becomes a child of the first parent that knows it by its name.
+func TestParentOrder(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	var asked atomic.Int64
+	picky := h.OfFunc(func(_ context.Context, name string, _ *Handshake) error {
+		asked.Add(1)
+		if name == "/a1" {
+			return nil
+		}
+		return errors.New("not mine")
+	})
+	first := h.OfRegexp(regexp.MustCompile(`a\d`))
+	second := h.ofPattern(t, "/{any}")
+	broken := h.OfFunc(func(_ context.Context, name string, _ *Handshake) error { panic("oops") })
+	c := h.dial(t)
+	for _, name := range []string{"/a1", "/a2", "/b", "/a1"} {
+		if name == "/a1" && asked.Load() > 0 {
+			c = h.dial(t) // somebody else, who finds it made
+		}
+		c.connect(name, "")
+	}
+	if got := children(picky) + "," + children(first) + "," + children(second); got != "/a1,/a2,/b" {
+		t.Errorf("children %s", got)
+	}
+	if asked.Load() != 3 {
+		t.Errorf("asked %d times for three names", asked.Load())
+	}
+	c.send("0/x/y,")
+	c.expect(`4/x/y,{"message":"internal server error"}`)
+	if n := h.Of("a3"); children(first) != "/a2 /a3" || n.Name() != "/a3" {
+		t.Errorf("children %s", children(first))
+	}
+	if h.Of("/x/z"); children(broken) != "" {
+		t.Error("Of asks functions")
+	}
+}
+
+// S-74: what is registered on a parent goes for the children that there are and those to come, and is removed from all of them.
+func TestParentRegistration(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	p := h.ofPattern(t, "/room/{id}")
+	p.Use(func(_ context.Context, s *Socket) error {
+		if s.PathValue("id") == "closed" {
+			return &ConnectError{Message: "closed"}
+		}
+		return nil
+	})
+	c := h.dial(t)
+	c.send("0/room/closed,")
+	c.expect(`4/room/closed,{"message":"closed"}`)
+	c.connect("/room/1", "")
+	off := p.Handle("hi", func(_ context.Context, e *Event) { _ = e.Ack(e.Socket().PathValue("id")) })
+	p.HandleUnknown(func(_ context.Context, e *Event) { _ = e.Ack("unknown") })
+	left := make(chan Reason, 4)
+	p.OnDisconnect(func(_ context.Context, _ *Socket, r Reason) { left <- r })
+	c.connect("/room/2", "")
+	h.Of("/room/2").Handle("own", func(_ context.Context, e *Event) { _ = e.Ack("own") })
+	c.send(`2/room/1,1["hi"]`, `2/room/2,2["hi"]`, `2/room/2,3["own"]`, `2/room/1,4["own"]`)
+	got := map[any]bool{}
+	for range 4 {
+		got[c.next()] = true
+	}
+	for _, want := range []string{`3/room/1,1["1"]`, `3/room/2,2["2"]`, `3/room/2,3["own"]`, `3/room/1,4["unknown"]`} {
+		if !got[want] {
+			t.Errorf("%s is not among %v", want, got)
+		}
+	}
+	off()
+	c.connect("/room/3", "")
+	for _, room := range []string{"/room/1", "/room/3"} {
+		c.send("2" + room + `,5["hi"]`)
+		c.expect("3" + room + `,5["unknown"]`)
+	}
+	c.close()
+	for range 3 {
+		within(t, left)
+	}
+}
+
+// S-48: a broadcast of a parent reaches all its children, and rooms in each of them.
+func TestParentBroadcast(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	p := h.ofPattern(t, "/room/{id}")
+	p.OnConnection(func(_ context.Context, s *Socket) error { return s.Join("n" + s.PathValue("id")) })
+	if err := p.Emit("nobody"); err != nil {
+		t.Error(err)
+	}
+	if err := p.Emit("disconnect"); !errors.Is(err, ErrReserved) {
+		t.Errorf("reserved: %v", err)
+	}
+	c := h.dial(t)
+	for _, name := range []string{"/room/1", "/room/2", "/room/3"} {
+		c.connect(name, "")
+	}
+	expect := func(want ...string) {
+		t.Helper()
+		got := make([]string, len(want))
+		for i := range got {
+			got[i], _ = c.next().(string)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if err := p.Emit("all", 1); err != nil {
+		t.Error(err)
+	}
+	expect(`2/room/1,["all",1]`, `2/room/2,["all",1]`, `2/room/3,["all",1]`)
+	if err := p.To("n1").In("n3").Local().Emit("some"); err != nil {
+		t.Error(err)
+	}
+	expect(`2/room/1,["some"]`, `2/room/3,["some"]`)
+	if err := p.Except("n2").SocketsJoin("extra"); err != nil {
+		t.Error(err)
+	}
+	if err := p.In("extra").Except("n1").Emit("one"); err != nil {
+		t.Error(err)
+	}
+	expect(`2/room/3,["one"]`)
+	if err := p.Emit("bad", make(chan int)); !errors.Is(err, errEncode) {
+		t.Errorf("unencodable: %v", err)
+	}
+	if err := p.To("n1").DisconnectSockets(false); err != nil {
+		t.Error(err)
+	}
+	expect(`1/room/1,`)
+}
+
+// S-7, S-75: a child is dropped and its adapter closed when its last socket leaves or is refused, unless the program has named
+// it or wants to keep all.
+func TestCleanup(t *testing.T) {
+	t.Parallel()
+	factory, closed := closings()
+	h := serve(t, Options{Adapter: factory})
+	p := h.ofPattern(t, "/room/{id}")
+	p.Use(func(_ context.Context, s *Socket) error {
+		if s.PathValue("id") == "no" {
+			return &ConnectError{Message: "no"}
+		}
+		return nil
+	})
+	p.OnDisconnect(func(_ context.Context, s *Socket, _ Reason) {
+		if got := children(p); !strings.Contains(got, s.Namespace().Name()) {
+			t.Errorf("dropped before the last hook has run: %s", got)
+		}
+	})
+	a, b := h.dial(t), h.dial(t)
+	a.connect("/room/1", "")
+	b.connect("/room/1", "")
+	b.connect("/room/2", "")
+	a.send("1/room/1,")
+	a.send("0/room/no,")
+	a.expect(`4/room/no,{"message":"no"}`)
+	if got := within(t, closed); got != "/room/no" {
+		t.Errorf("%s was closed, though it has a socket", got)
+	}
+	b.send("1/room/1,")
+	if got := within(t, closed); got != "/room/1" {
+		t.Errorf("%s was closed", got)
+	}
+	eventually(t, "one child left", func() bool { return children(p) == "/room/2" })
+	b.connect("/room/1", "") // and again
+	named := h.Of("/room/2")
+	b.close()
+	if got := within(t, closed); got != "/room/1" {
+		t.Errorf("%s was closed", got)
+	}
+	c := h.dial(t)
+	c.connect("/room/2", "")
+	if h.Of("/room/2") != named || named.Len() != 1 {
+		t.Error("a namespace that the program has named was dropped")
+	}
+
+	factory, closed = closings()
+	k := serve(t, Options{Adapter: factory, KeepEmptyNamespaces: true})
+	kept := k.OfRegexp(regexp.MustCompile(`^/room/`))
+	left := make(chan bool, 1)
+	kept.OnDisconnect(func(context.Context, *Socket, Reason) { left <- true })
+	c = k.dial(t)
+	c.connect("/room/1", "")
+	c.close()
+	within(t, left)
+	eventually(t, "the socket's lane has ended", func() bool { return k.live.Load() == 1 })
+	if children(kept) != "/room/1" || len(closed) != 0 {
+		t.Error("dropped, though it was to be kept")
+	}
+}
+
+// S-74: however many ask for it at once, a child is made once.
+func TestCreationRace(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	var made, asked atomic.Int64
+	gate := make(chan struct{})
+	p := h.OfFunc(func(context.Context, string, *Handshake) error {
+		if asked.Add(1) == 20 {
+			close(gate)
+		}
+		<-gate // until all have asked
+		return nil
+	})
+	h.OnNamespace(func(n *Namespace) {
+		made.Add(1)
+		n.Handle("hi", func(_ context.Context, e *Event) { _ = e.Ack("late but there") })
+	})
+	var wg sync.WaitGroup
+	for range 20 {
+		c := h.dial(t)
+		// The burst is one socket (security 5.2), what follows it is not lost while the function thinks.
+		c.send("0/new,", "0/new,", `2/new,1["hi"]`)
+		wg.Go(func() {
+			c.connected("/new")
+			c.expect(`3/new,1["late but there"]`)
+		})
+	}
+	wg.Wait()
+	if made.Load() != 1 || children(p) != "/new" || h.Of("/new").Len() != 20 {
+		t.Errorf("made %d times, children %q, %d sockets", made.Load(), children(p), h.Of("/new").Len())
+	}
+}
+
+// A function may take its time: it holds up neither other namespaces of the client nor its leaving.
+func TestOfFuncBlocks(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	h.Of("/").Handle("hi", echo)
+	asked, gate := make(chan string), make(chan struct{})
+	p := h.OfFunc(func(_ context.Context, name string, _ *Handshake) error {
+		asked <- name
+		<-gate
+		return nil
+	})
+	c := h.dial(t, "0")
+	c.connected("/")
+	c.send("0/slow,", `20["hi","there"]`)
+	within(t, asked)
+	c.expect(`30["there"]`)
+	gone := h.dial(t, "0/gone,")
+	within(t, asked)
+	gone.close()
+	eventually(t, "the server has noticed", func() bool {
+		h.mu.RLock()
+		defer h.mu.RUnlock()
+		return h.conns != nil && h.conns.next == nil
+	})
+	close(gate)
+	c.connected("/slow")
+	eventually(t, "nothing is made for who has left", func() bool { return h.live.Load() == 3 })
+	if got := children(p); got != "/slow" {
+		t.Errorf("children %q", got)
+	}
+}
+
+// S-75: who joins while the last one leaves is not lost.
+func TestLeavingAndJoining(t *testing.T) {
+	t.Parallel()
+	factory, closed := closings()
+	h := serve(t, Options{Adapter: factory})
+	p := h.ofPattern(t, "/room/{id}")
+	p.Handle("shout", func(_ context.Context, e *Event) { _ = e.Socket().Namespace().Emit("heard") })
+	const rounds = 300
+	a, b := h.dial(t), h.dial(t)
+	a.connect("/room/1", "")
+	for range rounds {
+		a.send("1/room/1,")
+		b.send("0/room/1,", `2/room/1,["shout"]`)
+		// The last time it may still have got what was meant for those who stayed.
+		for reply := any(""); !strings.HasPrefix(reply.(string), "0/room/1,"); reply = b.next() {
+		}
+		b.expect(`2/room/1,["heard"]`)
+		if err := p.Emit("parent"); err != nil {
+			t.Fatal(err)
+		}
+		b.expect(`2/room/1,["parent"]`)
+		a, b = b, a
+	}
+	a.send("1/room/1,")
+	eventually(t, "none is left", func() bool { return children(p) == "" })
+	made := 0
+	h.mu.RLock()
+	if h.dynamic != 0 || len(h.namespaces) != 1 {
+		t.Errorf("%d dynamic namespaces, %d in all", h.dynamic, len(h.namespaces))
+	}
+	h.mu.RUnlock()
+	for eventually(t, "the last is closed", func() bool { return len(closed) > 0 }); len(closed) > 0; made++ {
+		<-closed
+	}
+	if made > rounds+1 {
+		t.Errorf("%d adapters were closed", made)
+	}
+}
+
+// Security 5.2, "Dynamic namespace creation": clients cannot have any number of them made.
+func TestMaxNamespaces(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{MaxNamespaces: 3})
+	p := h.ofPattern(t, "/room/{id}")
+	h.Of("/room/named") // does not count
+	c, d := h.dial(t), h.dial(t)
+	for _, name := range []string{"/room/1", "/room/2", "/room/3"} {
+		c.connect(name, "")
+	}
+	for range 2 {
+		d.send("0/room/4,")
+		d.expect(`4/room/4,{"message":"too many namespaces"}`)
+	}
+	d.connect("/room/3", "")
+	d.connect("/room/named", "")
+	c.send("1/room/1,")
+	eventually(t, "there is room", func() bool { return children(p) == "/room/2 /room/3 /room/named" })
+	d.connect("/room/4", "")
+	if n := strings.Count(h.log.String(), "MaxNamespaces"); n != 1 {
+		t.Errorf("logged %d times", n)
+	}
+	if _, err := New(Options{MaxNamespaces: -1}); err == nil {
+		t.Error("a negative bound is accepted")
+	}
+}
+
+// One connection cannot keep any number of goroutines busy with names.
+func TestMaxJoined(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	gate := make(chan struct{})
+	h.OfFunc(func(context.Context, string, *Handshake) error {
+		<-gate
+		return nil
+	})
+	h.Of("/static")
+	c := h.dial(t)
+	for i := range maxJoined {
+		c.send(fmt.Sprintf("0/%d,", i))
+	}
+	c.send("0/more,")
+	c.expect(`4/more,{"message":"too many namespaces"}`)
+	c.connect("/static", "")
+	close(gate)
+	for range maxJoined {
+		if got, _ := c.next().(string); !strings.HasPrefix(got, "0/") {
+			t.Fatalf("got %s", got)
+		}
+	}
+}
+
+// S-75 with S-76: a child waits for the sockets that may come back to it, and makes room where others need it.
+func TestCleanupAfterRecovery(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{Recovery: &Recovery{MaxDisconnection: time.Hour}, MaxNamespaces: 1})
+	p := h.ofPattern(t, "/room/{id}")
+	recovered := make(chan bool, 4)
+	p.OnConnection(func(_ context.Context, s *Socket) error {
+		recovered <- s.Recovered()
+		return s.Join("r")
+	})
+	pid := func(c *client) string {
+		t.Helper()
+		m := regexp.MustCompile(`"pid":"([\w-]+)"`).FindStringSubmatch(fmt.Sprint(c.next()))
+		if m == nil {
+			t.Fatal("no pid")
+		}
+		return m[1]
+	}
+	c := h.dial(t, "0/room/1,")
+	id := pid(c)
+	if within(t, recovered) {
+		t.Error("recovered from nothing")
+	}
+	if err := p.Emit("news"); err != nil {
+		t.Fatal(err)
+	}
+	news, _ := c.next().(string)
+	offset := regexp.MustCompile(`"([^"]+)"\]$`).FindStringSubmatch(news)
+	if offset == nil {
+		t.Fatalf("no offset in %s", news)
+	}
+	c.close()
+	eventually(t, "the socket has left", func() bool { return h.live.Load() == 1 })
+	if err := p.Emit("missed"); err != nil || children(p) != "/room/1" {
+		t.Fatalf("children %q, %v", children(p), err)
+	}
+	c = h.dial(t, fmt.Sprintf(`0/room/1,{"pid":%q,"offset":%q}`, id, offset[1]))
+	if got, _ := c.next().(string); !strings.HasPrefix(got, `2/room/1,["missed"`) {
+		t.Errorf("got %s", got)
+	}
+	pid(c)
+	if !within(t, recovered) {
+		t.Error("not recovered")
+	}
+	c.close()
+	eventually(t, "the socket has left", func() bool { return h.live.Load() == 1 })
+	d := h.dial(t, "0/room/2,")
+	pid(d)
+	if got := children(p); got != "/room/2" {
+		t.Errorf("children %q", got)
+	}
+
+	short := serve(t, Options{Recovery: &Recovery{MaxDisconnection: 20 * time.Millisecond}})
+	p = short.OfRegexp(regexp.MustCompile(`^/room/`))
+	c = short.dial(t, "0/room/1,")
+	pid(c)
+	c.close()
+	eventually(t, "the time is up", func() bool { return children(p) == "" })
+}
+
+// Hooks of a new namespace that panic keep nobody out, and Shutdown closes the adapters of children once.
+func TestDynamicShutdown(t *testing.T) {
+	t.Parallel()
+	factory, closed := closings()
+	s, err := New(Options{Adapter: factory, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := s.OfRegexp(regexp.MustCompile(`^/room/`))
+	s.OnNamespace(func(*Namespace) { panic("oops") })
+	s.Of("/room/named")
+	if got := children(p); got != "/room/named" {
+		t.Errorf("children %q", got)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Of("/room/named").close(); err != nil || len(closed) != 2 {
+		t.Errorf("%d adapters closed, %v", len(closed), err)
+	}
+}

@@ -1,0 +1,78 @@
+package socketio
+
+import (
+	"fmt"
+	"strings"
+)
+
+// pattern is a parsed pattern of namespaces, immutable.
+type pattern []segment
+
+// segment is a part of a name between slashes: itself, or a wildcard for one or, if rest is true, all that are left.
+type segment struct {
+	text string
+	wild bool
+	rest bool
+}
+
+func parsePattern(text string) (pattern, error) {
+	fail := func(why string) (pattern, error) {
+		return nil, fmt.Errorf("socketio: pattern %q: %s", text, why)
+	}
+	var p pattern
+	seen := make(map[string]bool)
+	parts := strings.Split(strings.TrimPrefix(text, "/"), "/")
+	for i, part := range parts {
+		if !strings.ContainsAny(part, "{}") {
+			p = append(p, segment{text: part})
+			continue
+		}
+		name, ok := strings.CutPrefix(part, "{")
+		if name, ok = strings.CutSuffix(name, "}"); !ok || strings.ContainsAny(name, "{}") || len(name)+2 != len(part) {
+			return fail("a wildcard is a whole segment, such as {id}")
+		}
+		name, rest := strings.CutSuffix(name, "...")
+		switch {
+		case name == "" || strings.Contains(name, "."):
+			return fail("a wildcard needs a name")
+		case seen[name]:
+			return fail("two wildcards are called " + name)
+		case rest && i < len(parts)-1:
+			return fail("nothing may follow {" + name + "...}")
+		}
+		seen[name] = true
+		p = append(p, segment{text: name, wild: true, rest: rest})
+	}
+	if len(seen) == 0 {
+		return fail("without a wildcard it is one name, for Server.Of")
+	}
+	return p, nil
+}
+
+// match reports whether name matches, and what the wildcards stand for. One segment is never empty.
+func (p pattern) match(name string) (values map[string]string, ok bool) {
+	left, ok := strings.CutPrefix(name, "/")
+	if !ok {
+		return nil, false
+	}
+	values = make(map[string]string)
+	more := true // segments
+	for _, s := range p {
+		if !more {
+			return nil, false
+		}
+		if s.rest {
+			values[s.text] = left
+			return values, true
+		}
+		var part string
+		part, left, more = strings.Cut(left, "/")
+		switch {
+		case s.wild && part != "":
+			values[s.text] = part
+		case s.wild || part != s.text:
+			return nil, false
+		}
+	}
+	return values, !more
+}
