@@ -11,6 +11,7 @@ import { cover } from "./differential/cover.mjs";
 import { emits } from "./differential/emit.mjs";
 import { grammar, limits } from "./differential/grammar.mjs";
 import { leaving } from "./differential/leave.mjs";
+import { packed } from "./differential/msgpack.mjs";
 import { byHand, three, two } from "./differential/old.mjs";
 import { bundle, compression, cors, hooks } from "./differential/option.mjs";
 import { heartbeat, polling, upgrading } from "./differential/polling.mjs";
@@ -24,7 +25,7 @@ after(endAll);
 const areas = {
   connects, emits, acks, rooms, volatiles, calls, listeners, leaving, grammar, limits,
   requests, polling, upgrading, heartbeat, cors, hooks, compression, bundle,
-  two, three, byHand, recovery, ghosts,
+  two, three, byHand, recovery, ghosts, packed,
 };
 for (const [area, table] of Object.entries(areas)) describe(area, () => compareAll(table));
 describe("together they have seen", cover);

@@ -17,6 +17,7 @@ import (
 
 	"github.com/perch-go/perch/engineio"
 	"github.com/perch-go/perch/socketio"
+	"github.com/perch-go/perch/socketio/parser/msgpack"
 )
 
 // TestDifferential plays scripts against npm's socket.io and against ours: what clients see has to be the same, down to
@@ -175,6 +176,8 @@ func configure(name string) (c configuration, err error) {
 	case "brisk":
 		quick()
 		c.Recovery = &socketio.Recovery{}
+	case "msgpack":
+		c.Parser = msgpack.Parser{}
 	case "uncompressed":
 		engine.NoHTTPCompression = true
 	case "middle":

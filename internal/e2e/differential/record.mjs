@@ -16,6 +16,7 @@ export function show(value) {
     const text = value.length > 400 ? `${value.slice(0, 40)}…${value.slice(-40)} (${value.length})` : value;
     return JSON.stringify(text);
   }
+  if (value instanceof Date) return `Date(${value.toISOString()})`;
   if (value instanceof Error) return `Error(${show(value.message)})`;
   if (Array.isArray(value)) return `[${value.map(show).join(",")}]`;
   if (typeof value === "object" && value !== null) {
