@@ -124,6 +124,7 @@ func (s *Session) writePoll(w http.ResponseWriter, r *http.Request, control *htt
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	if param(r.URL.RawQuery, "sid") == "" {
+		s.opened()
 		s.server.setInitialHeaders(h, r, Polling, s.id)
 	}
 	s.server.setHeaders(h, r)

@@ -182,9 +182,6 @@ func (s *Server) openSession(session *Session) bool {
 		return false
 	}
 	session.startHeartbeat()
-	if opener, ok := session.handler.(Opener); ok {
-		opener.HandleOpen()
-	}
 	session.Flush()
 	return true
 }

@@ -21,9 +21,17 @@ type Handler interface {
 	HandleClose(reason Reason, err error)
 }
 
-// Opener is a Handler that wants to know when its session is open: HandleOpen is called once, before the first message, and
-// may close the session. Like the methods of Handler it may not block.
+// Opener is a Handler that wants to know when its session is open: HandleOpen is called once, when the open packet is on its
+// way and before the first message, and may close the session. What it sends over polling leaves with the second poll, where
+// the reference's first packets are too. Like the methods of Handler it may not block.
 type Opener interface{ HandleOpen() }
+
+// opened tells the Handler.
+func (s *Session) opened() {
+	if o, ok := s.handler.(Opener); ok {
+		o.HandleOpen()
+	}
+}
 
 // state is where a session is in its life; it only ever goes forward.
 type state uint8

@@ -170,6 +170,7 @@ func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string) {
 	session.queue().addRaw(t.answer)
 	session.mu.Unlock()
 	if s.openSession(session) {
+		session.opened()
 		s.goroutines.run(func() { ws.run(t.early) })
 	}
 }

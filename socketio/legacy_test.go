@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -68,6 +69,33 @@ func TestLegacyConnect(t *testing.T) {
 	// A CONNECT for what is joined is as wrong as it is later on (S-94).
 	c.send("0")
 	c.expectEnd()
+}
+
+// Over polling the open packet comes alone, as from the reference, and the root with the next poll.
+func TestLegacyPolling(t *testing.T) {
+	t.Parallel()
+	h := serve(t, older())
+	h.Of("/").Handle("hi", echo)
+	p := &poller{t: t, h: h, url: h.url + "/socket.io/?EIO=3&transport=polling"}
+	open := p.get()
+	sid := regexp.MustCompile(`^\d+:0\{"sid":"([\w-]{20})".*\}$`).FindStringSubmatch(open)
+	if sid == nil {
+		t.Fatalf("open packet %q", open)
+	}
+	p.url += "&sid=" + sid[1]
+	if got := p.get(); got != "2:40" {
+		t.Errorf("root %q", got)
+	}
+	resp, err := h.http.Post(p.url, "text/plain;charset=UTF-8", strings.NewReader(`13:420["hi","€"]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := p.body(resp); got != "ok" {
+		t.Errorf("post %q", got)
+	}
+	if got := p.get(); got != "8:430[\"€\"]" {
+		t.Errorf("answer %q", got)
+	}
 }
 
 // Spec 3.3: the query of a namespace is the socket's auth.

@@ -3,10 +3,10 @@ import http from "node:http";
 import { Server } from "socket.io";
 
 /** Serves until close is called. */
-export async function reference() {
+export async function reference({ pingInterval, pingTimeout }) {
   const web = http.createServer();
   const io = new Server(web, {
-    allowEIO3: true, pingInterval: 300, pingTimeout: 400, cors: { origin: true, credentials: true }, maxHttpBufferSize: 1_000_000,
+    allowEIO3: true, pingInterval, pingTimeout, cors: { origin: true, credentials: true }, maxHttpBufferSize: 1_000_000,
   });
   const journal = io.of("/journal");
   io.use((socket, next) => {
