@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/perch-go/perch/socketio"
+	"github.com/perch-go/perch/socketio/adapter/cluster"
 )
 
 func Example() {
@@ -98,4 +99,20 @@ func ExampleServer_OfFunc() {
 	})
 	_ = server.Shutdown(context.Background())
 	// Output:
+}
+
+// Servers of a cluster reach the sockets of each other: each namespace gets its adapter from the factory in Options. The
+// broker here joins the servers of one process; one that joins processes is whatever implements cluster.Bus.
+func ExampleOptions_adapter() {
+	broker := cluster.NewMemory(nil)
+	var servers []*socketio.Server
+	for range 2 {
+		server, err := socketio.New(socketio.Options{Adapter: cluster.New(broker.Open, cluster.Options{})})
+		if err != nil {
+			log.Fatal(err)
+		}
+		servers = append(servers, server)
+	}
+	// To the room on either server.
+	_ = servers[0].Of("/chat").To("lobby").Emit("message", "hello")
 }

@@ -57,7 +57,8 @@ type Adapter interface {
 	// Members are the members of this process meant by sel.
 	Members(sel Selection) []Member
 
-	// Broadcast delivers p to the members meant by sel. All members see all broadcasts in one order.
+	// Broadcast delivers p to the members meant by sel. All members of a process see all broadcasts in one
+	// order; what one process broadcasts arrives everywhere in that order.
 	Broadcast(p *Packet, sel Selection) error
 	// Ask is Broadcast that asks each member for an acknowledgement (S-71). It draws the packet's ID. answer
 	// is called by the goroutine that called Ask, once for each member that answers or leaves, as they do. Ask

@@ -18,7 +18,7 @@ type Answer struct {
 	ID string
 	// Arguments are what it acknowledged with; nil if Err is set.
 	Arguments
-	// Err says why there will be no answer, ErrLeft mostly.
+	// Err says why there will be no answer, ErrLeft mostly; of a member of another process always.
 	Err error
 }
 

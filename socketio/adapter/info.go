@@ -19,7 +19,8 @@ type Info struct {
 	// Rooms are the rooms the member is in, its own one first.
 	Rooms []string
 	// Data is what the member's user has stored. The values of a member of this process are the very
-	// ones; those of others are a [parser.Raw] each. Decode reads either.
+	// ones; those of others are a [parser.Raw] each, and what could not be encoded is not among them.
+	// Decode reads either.
 	Data map[string]any
 }
 

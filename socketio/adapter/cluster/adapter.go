@@ -116,10 +116,10 @@ func (a *Adapter) UID() string { return a.uid }
 // publish says something to all nodes.
 func (a *Adapter) publish(m *Message) error {
 	m.UID, m.Namespace, m.Seq = a.uid, a.name, a.published.Add(1)
-	a.spoke.Store(int64(time.Since(a.start)))
 	if err := a.bus.Publish(m); err != nil {
 		return &UnreachedError{err}
 	}
+	a.spoke.Store(int64(time.Since(a.start)))
 	return nil
 }
 

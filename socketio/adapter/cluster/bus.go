@@ -11,13 +11,14 @@ import (
 //
 // What has to be true of a Bus:
 //
-//   - Publish and Send do not wait for the broker: they queue, within a bound, and return an error if they cannot. A
-//     message that was taken is usually delivered; that none is lost, nobody relies on. While the broker cannot be
-//     reached a Bus keeps trying, and it is its to say so in the log.
+//   - Publish and Send do not wait for the broker: they encode, queue within a bound, and return an error if they
+//     cannot. What m refers to may change when they have returned.
+//   - A message that was taken is usually delivered; at most once is enough, as requests have a time limit. While the
+//     broker cannot be reached a Bus keeps trying, and it is its to say so in the log.
 //   - What one node publishes, another receives in that order. What it sends to a single node may overtake this or
 //     be overtaken.
-//   - A message may come more than once. It may also come to the node it is from, or to nodes it is not for: they
-//     ignore it.
+//   - At least once is enough, too: by Message.Seq a node knows one that comes again. A message may also come to the
+//     node it is from, or to nodes that it is not for: they ignore it.
 //   - An error of Publish or Send means that the message was not taken: it cannot be encoded, or the queue is full, or
 //     the Bus is closed.
 type Bus interface {

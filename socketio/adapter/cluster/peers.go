@@ -128,8 +128,11 @@ func (a *Adapter) beat() {
 		a.schedule(a.opts.HeartbeatInterval - idle)
 		return
 	}
-	_ = a.publish(&Message{Type: Heartbeat}) // the next one may get through
-	a.schedule(a.opts.HeartbeatInterval)
+	next := a.opts.HeartbeatInterval
+	if a.publish(&Message{Type: Heartbeat}) != nil {
+		next /= 10 // the others wait for it
+	}
+	a.schedule(next)
 }
 
 // schedule sets the time of the next beat.

@@ -35,10 +35,14 @@ func (a *Adapter) receive(m *Message) {
 		a.host.ServerSideEvent(a.serverEvent(m))
 	case FetchResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck:
 		a.mu.Lock()
-		if r := a.requests[m.RequestID]; r != nil {
+		r := a.requests[m.RequestID]
+		if r != nil {
 			r.in.Put(notice{message: m})
 		}
 		a.mu.Unlock()
+		if r == nil && len(m.Targets) > 0 { // a node that was not known when the request began, or is late
+			_ = a.publish(&Message{Type: Forget, RequestID: m.RequestID})
+		}
 	case Forget:
 		a.mu.Lock()
 		q := a.questions[questionKey{m.UID, m.RequestID}]

@@ -213,3 +213,35 @@ func TestSpeaksToNode(t *testing.T) {
 		}
 	})
 }
+
+// A node that was not known when a request began, or that is late, is told that nobody waits for its members.
+func TestForgotten(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broker := NewMemory(nil)
+		n := newNode(t, broker.Open)
+		s := newStranger(t, broker.Open, strangerUID)
+		id := `"requestId":"89d243c5e9eb3752"`
+		head := `{"uid":"` + strangerUID + `","nsp":"/","type":`
+		s.says(t, n, head+`11,"data":{`+id+`,"clientCount":1,"targets":["m"]}}`)
+		if got := s.hears(t); !slices.Equal(got, []string{`113,"data":{` + id + `}}`}) {
+			t.Errorf("heard %q", got)
+		}
+		s.says(t, n, head+`11,"data":{`+id+`,"clientCount":1}}`) // Node would not understand
+		if got := s.hears(t); len(got) != 0 {
+			t.Errorf("heard %q", got)
+		}
+
+		m := &member{id: "m", silent: true}
+		newNode(t, broker.Open, m)
+		s.says(t, nil, head+`3,"data":{`+id+`,"who":true,"packet":{"type":2,"data":["q"]},"opts":{"rooms":[],"except":[],"flags":{}}}}`)
+		pass(9 * time.Second)
+		if m.waiting() != 1 {
+			t.Error("a node that says when it waits no more is not waited for")
+		}
+		s.says(t, nil, head+`113,"data":{`+id+`}}`)
+		if m.waiting() != 0 {
+			t.Error("m is still waited for")
+		}
+	})
+}
