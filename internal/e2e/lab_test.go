@@ -29,8 +29,8 @@ type lab struct {
 // startLab serves a lab until the test ends.
 func startLab(t *testing.T) (url string) { return startLabWith(t, socketio.Options{}) }
 
-// startLabWith is startLab with further options.
-func startLabWith(t *testing.T, o socketio.Options) (url string) {
+// startLabWith is startLab with further options, and with what is added to it.
+func startLabWith(t *testing.T, o socketio.Options, add ...func(*testing.T, *socketio.Server)) (url string) {
 	t.Helper()
 	o.Engine = engineio.Options{
 		PingInterval: time.Second, PingTimeout: time.Second,
@@ -47,6 +47,9 @@ func startLabWith(t *testing.T, o socketio.Options) (url string) {
 	l.spies(srv.Of("/lab"))
 	l.presence(srv.Of("/lab"), srv.Of("/journal"))
 	guard(srv.Of("/guarded"))
+	for _, fn := range add {
+		fn(t, srv)
+	}
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", srv)
 	mux.HandleFunc("POST /shutdown", l.shutdown)
