@@ -218,6 +218,7 @@ func (a *assembly) build() {
 			Engine:         a.settings.engine,
 			ConnectTimeout: a.settings.connectTimeout,
 			MaxAttachments: a.settings.maxAttachments,
+			Parser:         a.settings.parser,
 			Recovery:       a.settings.recovery,
 			Client:         a.settings.client,
 			Logger:         a.settings.logger,

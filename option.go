@@ -30,6 +30,7 @@ type settings struct {
 	client         fs.FS
 	connectTimeout time.Duration
 	maxAttachments int
+	parser         socketio.Parser
 	recovery       *Recovery
 	errs           []error
 }
@@ -92,6 +93,13 @@ func WithConnectTimeout(d time.Duration) Option {
 // the default, 10.
 func WithMaxAttachments(n int) Option {
 	return func(s *settings) { s.maxAttachments = n }
+}
+
+// WithParser sets the format of packets, which clients have to be told too: the one of
+// package socketio/parser/msgpack, or one of the program's own. The default is the one
+// that clients speak by themselves.
+func WithParser(p socketio.Parser) Option {
+	return func(s *settings) { s.parser = p }
 }
 
 // Recovery is a plain value: how long, and how much of, what sockets may need to come back is

@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import { after, afterEach, before, describe, test } from "node:test";
 import { Server } from "socket.io";
 import parser from "socket.io-msgpack-parser";
-import { next, server, several, unique, within } from "./support.mjs";
+import { eventually, next, server, several, unique, within } from "./support.mjs";
 import { ask, connected, disconnectAll, socket, upgraded, ways } from "./client.mjs";
 
 let reference, referenceURL;
@@ -189,6 +189,24 @@ describe("ours", () => {
       for (const n of [2 ** 53, 2 ** 62, 2 ** 63, -(2 ** 53), -(2 ** 63)]) assert.equal(await ask(client, "exact", n), n);
     });
   }
+
+  test("a client that was away gets what it missed, bytes included (S-77, S-78)", async () => {
+    const url = server("PERCH_RECOVERING_URL");
+    const away = await connected(url, "/lab", { transports: ["websocket"], parser });
+    const other = await connected(url, "/lab", { transports: ["websocket"], parser });
+    const event = unique("news"), id = away.id, heard = [];
+    away.on(event, (...args) => heard.push(args.slice(0, -1))); // the last one is the offset
+    await ask(other, "shout", event, "first");
+    await eventually(() => heard.length === 1, "the first");
+    away.io.engine.close();
+    const back = next(away, "connect");
+    for (const value of ["second", { data: Buffer.from([2]) }, "x".repeat(300)]) await ask(other, "shout", event, value);
+    await back;
+    assert.equal(away.recovered, true);
+    assert.equal(away.id, id);
+    await eventually(() => heard.length === 4, "all of them");
+    assert.deepEqual(heard, [["first"], ["second"], [{ data: Buffer.from([2]) }], ["x".repeat(300)]]);
+  });
 
   test("a burst keeps its order, bytes stay with their events", async () => {
     const client = await connected(server("PERCH_LAB_URL"), "/lab", { transports: ["websocket"], parser });

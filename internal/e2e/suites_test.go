@@ -53,7 +53,8 @@ func TestLab(t *testing.T) {
 // The lab again, for clients that speak MessagePack. The same tests run against the reference server with its parser.
 func TestMessagePack(t *testing.T) {
 	suite(t, "msgpack.test.mjs", map[string]string{
-		"PERCH_LAB_URL": startLabWith(t, socketio.Options{Parser: msgpack.Parser{}}),
+		"PERCH_LAB_URL":        startLabWith(t, socketio.Options{Parser: msgpack.Parser{}}),
+		"PERCH_RECOVERING_URL": startLabWith(t, socketio.Options{Parser: msgpack.Parser{}, Recovery: &socketio.Recovery{}}),
 	})
 }
 
