@@ -134,6 +134,7 @@ func TestBroadcastAcks(t *testing.T) {
 	}
 
 	// What came in time, and whose answer did not.
+	eventually(t, "the one that left is no member", func() bool { return h.Of("/").Len() == 2 })
 	incompleteOf := func(err error, answers int, members ...string) {
 		t.Helper()
 		var incomplete *IncompleteError

@@ -151,6 +151,7 @@ func TestClusterAcks(t *testing.T) {
 	}
 
 	// A node goes with all its sockets.
+	eventually(t, "the one that left is no member", func() bool { return nodes[1].Of("/").Len() == 0 })
 	got = survey(t.Context(), nodes[0].Except("nowhere"), "q")
 	clients[0].answer(`["q"]`, "[1]")
 	clients[2].next()
