@@ -155,6 +155,7 @@ func TestLegacyRefused(t *testing.T) {
 		})
 	}
 	h.Of("/open")
+	h.OfFunc(func(context.Context, string, *Handshake) error { return errors.New("nobody") }) // which is asked before the answer
 	for _, tt := range []struct {
 		err  error
 		want string

@@ -221,7 +221,7 @@ func (s *Socket) refuse(reason error) {
 	k := s.kick
 	s.leaveUnlock(stateLeft, ReasonServerNamespaceDisconnect)
 	s.conn.unlink(s)
-	if s.conn.legacy != nil {
+	if s.conn.legacy != nil && reason != errInvalidNamespace && reason != errTooManyNamespaces { // those are ours: an object here too
 		s.conn.refuseBare(s.ns.name, p)
 	} else {
 		s.conn.refuse(s.ns.name, p)

@@ -12,6 +12,7 @@ import { emits } from "./differential/emit.mjs";
 import { grammar, limits } from "./differential/grammar.mjs";
 import { leaving } from "./differential/leave.mjs";
 import { packed } from "./differential/msgpack.mjs";
+import { dynamic } from "./differential/namespace.mjs";
 import { byHand, three, two } from "./differential/old.mjs";
 import { bundle, compression, cors, hooks } from "./differential/option.mjs";
 import { heartbeat, polling, upgrading } from "./differential/polling.mjs";
@@ -23,7 +24,7 @@ import { volatiles } from "./differential/volatile.mjs";
 after(endAll);
 
 const areas = {
-  connects, emits, acks, rooms, volatiles, calls, listeners, leaving, grammar, limits,
+  connects, dynamic, emits, acks, rooms, volatiles, calls, listeners, leaving, grammar, limits,
   requests, polling, upgrading, heartbeat, cors, hooks, compression, bundle,
   two, three, byHand, recovery, ghosts, packed,
 };

@@ -84,6 +84,7 @@ func (a *twins) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	twin.guard(srv.Of("/guarded"))
 	twin.chain(srv.Of("/chain"))
+	twin.dynamic()
 	mux := http.NewServeMux()
 	mux.Handle(c.path, srv)
 	mux.Handle(c.path+"/", srv)
@@ -118,7 +119,7 @@ func configure(name string) (c configuration, err error) {
 		engine.UpgradeTimeout = 300 * time.Millisecond
 	}
 	switch name {
-	case "plain", "slashless":
+	case "plain", "slashless", "cleaning":
 	case "quick":
 		quick()
 	case "hasty":
@@ -167,6 +168,8 @@ func configure(name string) (c configuration, err error) {
 	case "oldquick":
 		quick()
 		engine.AllowEIO3 = true
+	case "keeping":
+		c.KeepEmptyNamespaces = true
 	case "recovering":
 		c.Recovery = &socketio.Recovery{}
 	case "careful":

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -329,8 +330,16 @@ func params(query url.Values) map[string]string {
 	return all
 }
 
+// teachable is a namespace, or a parent of some.
+type teachable interface {
+	Handle(event string, h socketio.Handler) (off func())
+	OnError(fn func(context.Context, *socketio.Event, error)) (off func())
+	Hook(h socketio.Hooks)
+	Use(mw socketio.Middleware)
+}
+
 // speak teaches a namespace the words.
-func (t *twin) speak(ns *socketio.Namespace) {
+func (t *twin) speak(ns teachable) {
 	ns.OnError(func(_ context.Context, e *socketio.Event, err error) {
 		t.journal.write(keyOf(e.Socket()), "error", err.Error())
 	})
@@ -339,7 +348,7 @@ func (t *twin) speak(ns *socketio.Namespace) {
 	}
 	ns.Hook(socketio.Hooks{
 		Connection: func(_ context.Context, s *socketio.Socket) error {
-			t.journal.write(keyOf(s), "connection", ns.Name())
+			t.journal.write(keyOf(s), "connection", s.Namespace().Name())
 			t.watch(s)
 			for i := range greetings(s) {
 				if err := s.Emit("greeting", i); err != nil {
@@ -349,7 +358,7 @@ func (t *twin) speak(ns *socketio.Namespace) {
 			return nil
 		},
 		Disconnect: func(_ context.Context, s *socketio.Socket, r socketio.Reason) {
-			t.journal.write(keyOf(s), "left", ns.Name(), r, others(s))
+			t.journal.write(keyOf(s), "left", s.Namespace().Name(), r, others(s))
 		},
 	})
 }
@@ -420,6 +429,29 @@ func (t *twin) guard(ns *socketio.Namespace) {
 		<-time.After(time.Duration(auth.Wait) * time.Millisecond)
 		return refusals[auth.Token]
 	})
+}
+
+// dynamic makes the namespaces that clients ask for: numbered ones by an expression, personal ones by a function.
+func (t *twin) dynamic() {
+	t.server.OnNamespace(func(ns *socketio.Namespace) { t.journal.write("namespaces", "made", ns.Name()) })
+	numbered := t.server.OfRegexp(regexp.MustCompile(`^/number-\d+$`))
+	numbered.Use(func(_ context.Context, s *socketio.Socket) error {
+		if authOf(s).Token == "plain" {
+			return &socketio.ConnectError{Message: "not authorized"}
+		}
+		return nil
+	})
+	t.speak(numbered)
+	t.speak(t.server.OfFunc(func(_ context.Context, name string, h *socketio.Handshake) error {
+		var auth clientAuth
+		if err := h.DecodeAuth(&auth); err != nil {
+			return err
+		}
+		if person, ok := strings.CutPrefix(name, "/person-"); !ok || person != auth.Token {
+			return errors.New("not this one")
+		}
+		return nil
+	}))
 }
 
 // chain is a row of middlewares that note their turn and stop whom the auth names.

@@ -40,7 +40,8 @@ const configurations = {
   oldopen: { allowEIO3: true, cors: { origin: "*" } },
   oldquick: { ...quick, allowEIO3: true },
   msgpack: { parser: msgpack },
-  cleaning: { cleanupEmptyChildNamespaces: true },
+  keeping: {}, // what the reference does unless told otherwise
+  cleaning: { cleanupEmptyChildNamespaces: true }, // what ours does
   middle: {},
   headed: {},
   named: {},

@@ -129,6 +129,12 @@ export class Stage {
     return entries;
   }
 
+  /** The names that namespaces were made of so far at a server, a name as often as it was made. */
+  async made(url, prefix) {
+    const entries = JSON.parse(await ask(this.control, "journal", { server: url, key: "namespaces" }));
+    this.note("made", entries.map(([, name]) => name).filter((name) => name.startsWith(prefix)));
+  }
+
   /** Everything sent before has come when each client's question is answered. */
   sync = (...actors) =>
     Promise.all(actors.map(({ name, socket }) => within(new Promise((resolve) => socket.emit("echo", "sync", resolve)), `${name} to be answered`)));

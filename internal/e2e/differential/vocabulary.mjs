@@ -185,6 +185,7 @@ export function speak(io, journal) {
   }
   chain.on("connection", (socket) => greet(socket, journal));
 
+  io.on("new_namespace", ({ name }) => journal.write("namespaces", "made", name));
   const numbered = io.of(/^\/number-\d+$/);
   numbered.use((socket, next) => next(socket.handshake.auth.token === "plain" ? new Error("not authorized") : undefined));
   numbered.on("connection", (socket) => greet(socket, journal));
