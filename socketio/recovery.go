@@ -320,6 +320,17 @@ var recoverableReasons = map[Reason]bool{
 	ReasonForcedServerClose:  true,
 }
 
+// recoverable reports whether the socket was lost and is not saved yet: what is done to it will be there when it is back.
+func (s *Socket) recoverable() bool {
+	if s.ticket == nil {
+		return false
+	}
+	s.mu.Lock()
+	reason := s.reason
+	s.mu.Unlock()
+	return recoverableReasons[reason] && s.isMember()
+}
+
 // part takes the socket out of its namespace, for good or until its client comes back.
 func (s *Socket) part(reason Reason) {
 	t := s.ticket

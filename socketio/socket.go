@@ -189,13 +189,17 @@ func (s *Socket) Owner() any {
 func (s *Socket) SetOwner(v any) { s.owner.Store(&v) }
 
 // Join adds the socket to rooms. It returns ErrConnecting before the socket is a member of its namespace, that is in
-// middlewares, and ErrDisconnected after it has left (S-53).
+// middlewares, and ErrDisconnected after it has left (S-53); one that may be recovered can join while its last events are handled.
 func (s *Socket) Join(rooms ...string) error {
 	switch s.state.Load() {
-	case stateLeft, stateExpelled:
+	case stateLeft:
+		if !s.recoverable() {
+			return ErrDisconnected
+		}
+	case stateExpelled:
 		return ErrDisconnected
 	case statePending:
-		if _, ok := s.ns.adapter.Member(s.id); !ok {
+		if !s.isMember() {
 			return ErrConnecting
 		}
 	}
@@ -203,8 +207,18 @@ func (s *Socket) Join(rooms ...string) error {
 	return nil
 }
 
+// isMember reports whether the socket itself is a member: one that is recovered has its predecessor's id.
+func (s *Socket) isMember() bool {
+	m, ok := s.ns.adapter.Member(s.id)
+	return ok && m == adapter.Member(s)
+}
+
 // Leave takes the socket out of rooms. Its own one, named as its id, cannot be left.
-func (s *Socket) Leave(rooms ...string) { s.ns.adapter.Leave(s.id, rooms...) }
+func (s *Socket) Leave(rooms ...string) {
+	if s.state.Load() < stateLeft || s.isMember() {
+		s.ns.adapter.Leave(s.id, rooms...)
+	}
+}
 
 // Rooms are the rooms that the socket is in, its own one first. When it has left, they are the ones it was in then.
 func (s *Socket) Rooms() []string {
