@@ -97,7 +97,7 @@ type Host interface {
 	Recovery() (RecoveryOptions, bool)
 }
 
-// Factory makes the adapter of a namespace.
+// Factory is safe for concurrent use. It makes the adapter of a namespace, and does not wait for other processes.
 type Factory func(Host) Adapter
 
 // RoomEvents is a plain value: functions to be told what becomes of rooms (S-73), of which any may be nil. A

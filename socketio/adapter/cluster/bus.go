@@ -6,8 +6,8 @@ import (
 	"github.com/perch-go/perch/socketio/adapter"
 )
 
-// Bus carries the messages of one namespace between the nodes of a cluster. Who implements it brings a broker into
-// Socket.IO; it is all that has to be written for one. It is safe for concurrent use.
+// Bus is safe for concurrent use. It carries the messages of one namespace between the nodes of a cluster. Who implements
+// it brings a broker into Socket.IO; it is all that has to be written for one.
 //
 // What has to be true of a Bus:
 //
@@ -35,18 +35,19 @@ type Bus interface {
 	Close() error
 }
 
-// Counter is implemented by a Bus whose broker knows how many nodes there are, so that those count which send no
+// Counter is safe for concurrent use. It is implemented by a Bus whose broker knows how many nodes there are, so that those count which send no
 // heartbeats.
 type Counter interface {
 	// Count is the number of nodes of the namespace, this one included.
 	Count(ctx context.Context) (int, error)
 }
 
-// RoomObserver is implemented by a Bus that receives only what concerns the rooms of its node.
+// RoomObserver is safe for concurrent use. It is implemented by a Bus that receives only what concerns the rooms of its node.
 type RoomObserver interface {
 	// RoomEvents returns what is to be told when rooms of this node come and go.
 	RoomEvents() adapter.RoomEvents
 }
 
-// OpenBus opens the Bus of a namespace for the node called uid. It does not wait for the broker.
+// OpenBus is safe for concurrent use. It opens the Bus of a namespace for the node called uid, and does not wait for the
+// broker.
 type OpenBus func(namespace, uid string) Bus

@@ -138,7 +138,7 @@ func (m *Message) pack() (*fields, error) {
 		}
 		f.ID, f.Left = m.ID, m.Left
 	case BroadcastClientCount:
-		f.Count, f.Targets = &m.Count, m.Targets
+		f.Count, f.Who, f.Targets = &m.Count, m.Who, m.Targets
 	case Forget:
 	default:
 		return nil, nil

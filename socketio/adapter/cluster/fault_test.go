@@ -258,3 +258,30 @@ func TestCounter(t *testing.T) {
 		}
 	})
 }
+
+// Of very many members only the number is told ahead; who answers is told all the same.
+func TestManyMembers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var longest atomic.Int64
+		broker := NewMemory(func(_, _ string, m *Message) Fault {
+			longest.Store(max(longest.Load(), int64(len(m.Targets))))
+			return Fault{}
+		})
+		a := newNode(t, broker.Open)
+		var members []*member
+		for i := range maxTargets + 1 {
+			members = append(members, &member{id: fmt.Sprint("m", i)})
+		}
+		newNode(t, broker.Open, members...)
+		answers := map[string]bool{}
+		err := a.Ask(t.Context(), &adapter.Packet{Event: "x"}, adapter.Selection{}, func(s adapter.Answer) { answers[s.ID] = true })
+		if err != nil || len(answers) != len(members) || longest.Load() != 0 {
+			t.Errorf("%d answers, %v, %d ids in a message", len(answers), err, longest.Load())
+		}
+		err = a.Ask(t.Context(), &adapter.Packet{Event: "x"}, adapter.Selection{Except: []string{"m1"}}, func(adapter.Answer) {})
+		if err != nil || longest.Load() != maxTargets {
+			t.Errorf("%v, %d ids in a message", err, longest.Load())
+		}
+	})
+}

@@ -9,7 +9,7 @@ import (
 	"github.com/perch-go/perch/socketio/adapter"
 )
 
-// Type says what a message is about. The numbers are those of Socket.IO's own adapters.
+// Type is a plain value: what a message is about. The numbers are those of Socket.IO's own adapters.
 type Type int
 
 // What the nodes of a cluster say to each other. All go to every node, but for the responses and the two that
@@ -58,8 +58,7 @@ func (t Type) directed() bool {
 	return false
 }
 
-// Message is what one node says to others. It is not changed once it has been handed over, by either side. The
-// fields that Socket.IO's own adapters do not know, they ignore.
+// Message is a plain value, not changed once it has been handed over: what one node says to others. The fields that Socket.IO's own adapters do not know, they ignore.
 type Message struct {
 	// UID is the node that speaks: 16 hexadecimal digits, or "emitter" for a program that is no node.
 	UID string
@@ -81,15 +80,16 @@ type Message struct {
 	Members []adapter.Info
 	Count   int
 
-	// Who is set in a Broadcast that wants to know who answers. Then BroadcastClientCount tells the ids of
-	// the Targets, and each BroadcastAck the ID of its member; one that has Left is told likewise.
+	// Who is set in a Broadcast that wants to know who answers. Then it is set in BroadcastClientCount, too,
+	// which tells the ids of the Targets unless there are very many, and each BroadcastAck tells the ID of its
+	// member; one that has Left is told likewise.
 	Who     bool
 	Targets []string
 	ID      string
 	Left    bool
 }
 
-// Opts are a selection and flags, as they go from node to node.
+// Opts is a plain value: a selection and flags, as they go from node to node.
 type Opts struct {
 	Rooms      []string
 	Except     []string
@@ -98,6 +98,9 @@ type Opts struct {
 	// Timeout is how long the node that asks will wait; 0 if it has not said.
 	Timeout time.Duration
 }
+
+// maxTargets is how many ids a message tells: a broker may not take one that is larger than some hundred kilobytes.
+const maxTargets = 4096
 
 func (o Opts) selection() adapter.Selection {
 	return adapter.Selection{Rooms: o.Rooms, Except: o.Except, Local: true}

@@ -40,7 +40,7 @@ func (a *Adapter) receive(m *Message) {
 			r.in.Put(notice{message: m})
 		}
 		a.mu.Unlock()
-		if r == nil && len(m.Targets) > 0 { // a node that was not known when the request began, or is late
+		if r == nil && m.Who { // a node that was not known when the request began, or is late
 			_ = a.publish(&Message{Type: Forget, RequestID: m.RequestID})
 		}
 	case Forget:
@@ -129,10 +129,10 @@ func (a *Adapter) ask(m *Message, p *adapter.Packet) error {
 
 	posed, err := a.Memory.Pose(p, m.Opts.selection(), q.answer)
 	q.mu.Lock()
-	count := &Message{Type: BroadcastClientCount, RequestID: m.RequestID}
+	count := &Message{Type: BroadcastClientCount, RequestID: m.RequestID, Who: q.who}
 	if err == nil {
 		targets := posed.Members()
-		if count.Count = len(targets); q.who {
+		if count.Count = len(targets); q.who && count.Count <= maxTargets {
 			count.Targets = targets
 		}
 	}

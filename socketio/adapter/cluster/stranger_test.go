@@ -223,7 +223,7 @@ func TestForgotten(t *testing.T) {
 		s := newStranger(t, broker.Open, strangerUID)
 		id := `"requestId":"89d243c5e9eb3752"`
 		head := `{"uid":"` + strangerUID + `","nsp":"/","type":`
-		s.says(t, n, head+`11,"data":{`+id+`,"clientCount":1,"targets":["m"]}}`)
+		s.says(t, n, head+`11,"data":{`+id+`,"clientCount":1,"who":true}}`)
 		if got := s.hears(t); !slices.Equal(got, []string{`113,"data":{` + id + `}}`}) {
 			t.Errorf("heard %q", got)
 		}
