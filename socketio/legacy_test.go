@@ -308,6 +308,43 @@ func TestLegacyDirtyDisconnects(t *testing.T) {
 	}
 }
 
+// S-74: a dynamic namespace knows the auth from the query; what nobody makes is an object, as where there is no parent.
+func TestLegacyDynamicNamespaces(t *testing.T) {
+	t.Parallel()
+	h := serve(t, older())
+	parent := h.OfFunc(func(_ context.Context, name string, hs *Handshake) error {
+		var auth struct{ Token string }
+		if err := hs.DecodeAuth(&auth); err != nil {
+			return err
+		}
+		if name != "/made" || auth.Token != "x" {
+			return errors.New("no")
+		}
+		return nil
+	})
+	parent.Handle("hi", echo)
+	parent.Use(func(_ context.Context, s *Socket) error {
+		if strings.Contains(string(s.Handshake().RawAuth()), "barred") {
+			return &ConnectError{Message: "barred"}
+		}
+		return nil
+	})
+	c := h.dialOlder(t, "")
+	c.expect("0")
+	c.send("0/made")
+	c.expect(`4/made,{"message":"Invalid namespace"}`)
+	c.send("0/made?token=x&barred=1")
+	c.expect(`4/made,"barred"`)
+	c.send("0/made?token=x", `2/made,7["hi",1]`)
+	c.expect("0/made,", "3/made,7[1]")
+	if s, ok := h.Of("/made").Socket("/made#" + c.sid); !ok || !s.Connected() {
+		t.Error("the namespace does not know its socket")
+	}
+	// The one that comes back waits for its namespace too.
+	c.send("1/made,", "0/made?token=x", `2/made,8["hi",2]`)
+	c.expect("0/made,", "3/made,8[2]")
+}
+
 // S-6, S-78: where sockets are recovered, those of 2.x clients are none the wiser: they get no pid, and no offset with their
 // events.
 func TestLegacyRecoversNothing(t *testing.T) {
