@@ -138,7 +138,7 @@ func (s *Server) adopt(ctx context.Context, sock *Socket) (*Namespace, error) {
 			return nil, nil
 		}
 		if err == nil {
-			return s.make(p, name, values)
+			return s.create(p, name, values)
 		}
 		if err != errNoMatch {
 			s.opts.Logger.Debug("socketio: namespace refused", "namespace", name, "error", err)
@@ -150,9 +150,9 @@ func (s *Server) adopt(ctx context.Context, sock *Socket) (*Namespace, error) {
 	return nil, errInvalidNamespace
 }
 
-// make finds or makes a child, and enters it.
-func (s *Server) make(p *ParentNamespace, name string, values map[string]string) (*Namespace, error) {
-	ns, hooks, evicted, err := s.makeLocked(p, name, values)
+// create finds or makes a child, and enters it.
+func (s *Server) create(p *ParentNamespace, name string, values map[string]string) (*Namespace, error) {
+	ns, hooks, evicted, err := s.createLocked(p, name, values)
 	if evicted != nil {
 		evicted.close()
 	}
@@ -162,7 +162,7 @@ func (s *Server) make(p *ParentNamespace, name string, values map[string]string)
 	return ns, err
 }
 
-func (s *Server) makeLocked(p *ParentNamespace, name string, values map[string]string) (ns *Namespace, hooks []*func(*Namespace), evicted *Namespace, err error) {
+func (s *Server) createLocked(p *ParentNamespace, name string, values map[string]string) (ns *Namespace, hooks []*func(*Namespace), evicted *Namespace, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if ns = s.namespaces[name]; ns != nil {
@@ -207,9 +207,9 @@ func (s *Server) pin(name string) *Namespace {
 	return ns
 }
 
-// made makes a namespace that the program names for the first time. It is a child of the first parent that its name tells it is
+// newNamed makes a namespace that the program names for the first time. It is a child of the first parent that its name tells it is
 // one of (S-25). Called with mu held.
-func (s *Server) made(name string) *Namespace {
+func (s *Server) newNamed(name string) *Namespace {
 	for _, p := range s.parents {
 		if !p.names {
 			continue

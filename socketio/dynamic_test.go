@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/perch-go/perch/socketio/adapter"
+	"github.com/perch-go/perch/socketio/adapter/cluster"
 )
 
 // ofPattern is OfPattern of a pattern that is right.
@@ -567,5 +568,39 @@ func TestDynamicShutdown(t *testing.T) {
 	}
 	if err := s.Of("/room/named").close(); err != nil || len(closed) != 2 {
 		t.Errorf("%d adapters closed, %v", len(closed), err)
+	}
+}
+
+// Children of one name in several processes are one namespace, also after one of them was dropped and made again.
+func TestDynamicCluster(t *testing.T) {
+	t.Parallel()
+	broker := cluster.NewMemory(nil)
+	var nodes [2]*harness
+	var parents [2]*ParentNamespace
+	for i := range nodes {
+		nodes[i] = serve(t, Options{Adapter: cluster.New(broker.Open, cluster.Options{Logger: slog.New(slog.DiscardHandler)})})
+		parents[i] = nodes[i].ofPattern(t, "/room/{id}")
+	}
+	a := nodes[0].dial(t)
+	a.connect("/room/1", "")
+	for round := range 5 {
+		b := nodes[1].dial(t)
+		b.connect("/room/1", "")
+		for i := range nodes {
+			eventually(t, "the children know each other", func() bool {
+				for n := range parents[i].Children() {
+					count, err := n.Adapter().ServerCount(t.Context())
+					return err == nil && count == len(nodes)
+				}
+				return false
+			})
+			if err := parents[i].Emit("hi", round, i); err != nil {
+				t.Fatal(err)
+			}
+			a.expect(fmt.Sprintf(`2/room/1,["hi",%d,%d]`, round, i))
+			b.expect(fmt.Sprintf(`2/room/1,["hi",%d,%d]`, round, i))
+		}
+		b.close()
+		eventually(t, "the child is dropped", func() bool { return children(parents[1]) == "" })
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,13 +36,22 @@ type Event struct {
 	args []any
 }
 
+var errParserPanic = errors.New("the parser panicked")
+
 var events = sync.Pool{New: func() any { return new(Event) }}
 
 // keepBuffer is the largest buffer that is kept for reuse.
 const keepBuffer = 16 << 10
 
-// parse reads a message, of which it keeps no part: a packet outlives the read that brought it.
+// parse reads a message, of which it keeps no part: a packet outlives the read that brought it. A parser of the program's own
+// that panics has refused the message.
 func (e *Event) parse(s *Server, data []byte, binary bool) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.opts.Logger.Error("socketio: panic in the parser", "parser", s.format, "panic", v, "stack", string(debug.Stack()))
+			e.packet, err = parser.Packet{}, errParserPanic
+		}
+	}()
 	e.text, err = s.parser.Parse(&e.packet, e.text[:0], data, binary, s.limits)
 	e.attachments = e.packet.Embedded
 	return err

@@ -2,6 +2,7 @@ package socketio
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/perch-go/perch/socketio/parser"
@@ -13,6 +14,9 @@ type shouting struct{ parser.Text }
 func (shouting) Format() string { return "shouting" }
 
 func (s shouting) Parse(p *parser.Packet, buf, data []byte, _ bool, l parser.Limits) ([]byte, error) {
+	if string(data) == "!panic" {
+		panic("oops")
+	}
 	if len(data) == 0 || data[0] != '!' {
 		return buf, &parser.Error{Err: parser.ErrType}
 	}
@@ -75,6 +79,13 @@ func TestParser(t *testing.T) {
 	c.next()
 	c.send(`2/chat,["no mark"]`)
 	if r := within(t, left); r != ReasonForcedClose { // S-93
+		t.Errorf("left because of %q", r)
+	}
+
+	c = h.dial(t, `!0/chat,`)
+	c.next()
+	c.send(`!panic`) // nothing that a client sends ends the program
+	if r := within(t, left); r != ReasonForcedClose || !strings.Contains(h.log.String(), "oops") {
 		t.Errorf("left because of %q", r)
 	}
 }

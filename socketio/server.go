@@ -131,7 +131,7 @@ func (s *Server) of(name string) (ns *Namespace, hooks []*func(*Namespace)) {
 	defer s.mu.Unlock()
 	ns = s.pin(name)
 	if ns == nil {
-		ns = s.made(name)
+		ns = s.newNamed(name)
 		s.namespaces[name] = ns
 		hooks = append([]*func(*Namespace){}, s.onNamespace...)
 	}

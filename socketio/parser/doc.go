@@ -1,4 +1,4 @@
-// Package parser turns packets of Socket.IO protocol 5 into bytes and back. It
+// Package parser turns packets of Socket.IO protocol 5 into messages and back. It
 // knows nothing of sockets, namespaces or transports; an Engine.IO message goes
 // in, or comes out.
 //
@@ -50,6 +50,16 @@
 //   - NaN and the infinities are errors. HTML is not escaped.
 //
 // [Encodable] and [Decodable] tell at start-up whether a type can work at all.
+//
+// # Other formats
+//
+// A server may speak another format than this text: a [Parser] says how packets
+// become messages. [Text] is the one described above, package msgpack is for
+// clients with socket.io-msgpack-parser, and a program may bring its own. Each
+// of them reads a message into the same [Packet], whose arguments are JSON, by
+// [Packet.Assemble], and writes an [Outgoing] packet beginning with its JSON,
+// which [Outgoing.AppendPayload] makes: a format is about packets, and never
+// about values.
 //
 // All functions may be called concurrently; a [Packet] belongs to one goroutine
 // at a time.
