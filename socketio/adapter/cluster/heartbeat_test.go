@@ -2,7 +2,10 @@ package cluster
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -167,4 +170,47 @@ func (a *Adapter) asked() int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return len(a.questions)
+}
+
+// A node that was not heard for long, and then is again: its members have left for those who asked, and stay so.
+func TestPartition(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var deaf atomic.Value // the node that hears nothing
+		broker := NewMemory(func(_, to string, _ *Message) Fault { return Fault{Lost: to == deaf.Load()} })
+		m := &member{id: "m", silent: true}
+		a, b := newNode(t, broker.Open, &member{id: "n", silent: true}), newNode(t, broker.Open, m)
+		var answers []string
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() {
+			done <- a.Ask(ctx, &adapter.Packet{Event: "x"}, adapter.Selection{}, func(s adapter.Answer) {
+				answers = append(answers, fmt.Sprint(s.ID, " ", s.Err))
+			})
+		}()
+		synctest.Wait()
+		deaf.Store(a.UID())
+		pass(11 * time.Second)
+		if count(t, a) != 1 || count(t, b) != 2 {
+			t.Errorf("%d and %d nodes while one hears nothing", count(t, a), count(t, b))
+		}
+		deaf.Store("")
+		pass(6 * time.Second)
+		if count(t, a) != 2 || count(t, b) != 2 {
+			t.Errorf("%d and %d nodes when it hears again", count(t, a), count(t, b))
+		}
+		m.answer("late")
+		synctest.Wait()
+		var e *adapter.IncompleteError
+		if err := <-done; !errors.As(err, &e) || !slices.Equal(e.Members, []string{"n"}) || e.Missing != 1 {
+			t.Errorf("%v", err)
+		}
+		if want := []string{"m " + adapter.ErrLeft.Error()}; !slices.Equal(answers, want) {
+			t.Errorf("answers %q, want %q", answers, want)
+		}
+		if infos, err := a.Fetch(t.Context(), adapter.Selection{}); err != nil || len(infos) != 2 {
+			t.Errorf("%d members, %v", len(infos), err)
+		}
+	})
 }

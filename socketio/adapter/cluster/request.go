@@ -173,6 +173,7 @@ type tally struct {
 	open    int             // how many have not answered; negative while answers have overtaken the count
 	targets map[string]bool // those of them that are known
 	heard   map[string]bool // those known to have answered
+	gone    bool            // the node was taken for dead: what it still says is too late
 }
 
 // Ask is Broadcast that asks each member for an acknowledgement, wherever it is. Of a node that goes all members leave. It
@@ -253,10 +254,10 @@ func (s *survey) take(n notice) {
 		s.tell(*n.local)
 	case n.message != nil && n.message.Type == BroadcastClientCount:
 		m := n.message
-		if !s.heard(m.UID, s.counted) {
+		t := s.tally(m.UID)
+		if t.gone || !s.heard(m.UID, s.counted) {
 			return
 		}
-		t := s.tally(m.UID)
 		t.open += m.Count
 		for _, id := range m.Targets {
 			if !t.heard[id] {
@@ -266,7 +267,7 @@ func (s *survey) take(n notice) {
 	case n.message != nil && n.message.Type == BroadcastAck:
 		m := n.message
 		t := s.tally(m.UID)
-		if m.ID != "" && t.heard[m.ID] {
+		if t.gone || m.ID != "" && t.heard[m.ID] {
 			return
 		}
 		t.open--
@@ -291,10 +292,8 @@ func (s *survey) tell(answer adapter.Answer) {
 // lose makes all members leave of whom a node has not told the answer.
 func (s *survey) lose(uid string) {
 	delete(s.missing, uid)
-	t := s.nodes[uid]
-	if t == nil {
-		return
-	}
+	t := s.tally(uid)
+	t.gone = true
 	for _, id := range slices.Sorted(maps.Keys(t.targets)) {
 		t.open--
 		s.tell(adapter.Answer{ID: id, Err: adapter.ErrLeft})
