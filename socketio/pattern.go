@@ -27,8 +27,8 @@ func parsePattern(text string) (pattern, error) {
 			p = append(p, segment{text: part})
 			continue
 		}
-		name, ok := strings.CutPrefix(part, "{")
-		if name, ok = strings.CutSuffix(name, "}"); !ok || strings.ContainsAny(name, "{}") || len(name)+2 != len(part) {
+		name := strings.TrimSuffix(strings.TrimPrefix(part, "{"), "}")
+		if strings.ContainsAny(name, "{}") || len(name)+2 != len(part) {
 			return fail("a wildcard is a whole segment, such as {id}")
 		}
 		name, rest := strings.CutSuffix(name, "...")
