@@ -12,7 +12,7 @@ TIMES ?= 20
 
 .PHONY: help
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 .PHONY: test
 test: lint install ## install what is missing, lint, run every test; ends with the number of tests
@@ -21,6 +21,10 @@ test: lint install ## install what is missing, lint, run every test; ends with t
 .PHONY: race
 race: install ## every test under the race detector (needs a C compiler)
 	@CGO_ENABLED=1 $(GO) run ./internal/runtests -race
+
+.PHONY: conformance
+conformance: install ## the official clients 4.8, 3.x, 2.x over polling, WebSocket, upgrade: a table
+	@$(GO) run ./internal/runtests -run='^TestClients$$'
 
 .PHONY: repeat
 repeat: install ## every test TIMES (20) times over, to find the ones that fail now and then

@@ -34,7 +34,8 @@ func startLabWith(t *testing.T, o socketio.Options, add ...func(*testing.T, *soc
 	t.Helper()
 	o.Engine = engineio.Options{
 		PingInterval: time.Second, PingTimeout: time.Second,
-		CORS: &engineio.CORS{Origins: []string{"*"}},
+		AllowEIO3: true,
+		CORS:      &engineio.CORS{Origins: []string{"*"}},
 	}
 	srv, err := socketio.New(o)
 	if err != nil {

@@ -29,8 +29,9 @@ func packages(t *testing.T) (dir string) {
 }
 
 // suite runs a file of Node tests with the given variables, and reports each of its tests as a subtest. What the file
-// needs and the machine lacks is a failure, never a skip: a suite that did not run has shown nothing.
-func suite(t *testing.T, file string, env map[string]string) {
+// needs and the machine lacks is a failure, never a skip: a suite that did not run has shown nothing. It returns the
+// paths of the tests that ran.
+func suite(t *testing.T, file string, env map[string]string) (ran [][]string) {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
@@ -57,7 +58,7 @@ func suite(t *testing.T, file string, env map[string]string) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ran, failed, noise := 0, 0, strings.Builder{}
+	failed, noise := 0, strings.Builder{}
 	lines := bufio.NewScanner(out)
 	lines.Buffer(nil, 4<<20)
 	for lines.Scan() {
@@ -71,7 +72,7 @@ func suite(t *testing.T, file string, env map[string]string) {
 			noise.WriteByte('\n')
 			continue
 		}
-		ran++
+		ran = append(ran, result.Path)
 		if result.Failed {
 			failed++
 		}
@@ -84,15 +85,16 @@ func suite(t *testing.T, file string, env map[string]string) {
 	err = cmd.Wait()
 	switch {
 	case ctx.Err() != nil:
-		t.Errorf("%s: not done within %v, after %d tests", file, suiteTime, ran)
+		t.Errorf("%s: not done within %v, after %d tests", file, suiteTime, len(ran))
 	case err != nil && failed == 0:
 		t.Errorf("%s: %v, though no test failed", file, err)
-	case ran == 0:
+	case len(ran) == 0:
 		t.Errorf("%s: no test ran", file)
 	}
 	if t.Failed() {
 		t.Logf("%s\n%s%s", file, noise.String(), tail(stderr.Bytes()))
 	}
+	return ran
 }
 
 // subtest is a name go test can show and select: levels are parted by slashes, which names themselves may not have.

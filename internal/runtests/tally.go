@@ -40,6 +40,7 @@ type tally struct {
 	broken  map[name]bool     // failed, or has a subtest that failed
 	count   int               // passed tests of the packages that have ended
 	failed  []string
+	matrix  matrix
 }
 
 func newTally(out io.Writer, quiet bool) *tally {
@@ -86,8 +87,10 @@ func (t *tally) add(e event) {
 	case "build-output":
 		fmt.Fprint(t.out, e.Output)
 	case "run":
-		if i := strings.LastIndexByte(e.Test, '/'); i >= 0 {
-			t.parents[name{e.Package, e.Test[:i]}] = true
+		for i, c := range e.Test { // every level: some are no tests themselves
+			if c == '/' {
+				t.parents[name{e.Package, e.Test[:i]}] = true
+			}
 		}
 		t.output[n] = []string{}
 	case "output":
@@ -102,6 +105,7 @@ func (t *tally) add(e event) {
 			return
 		}
 		t.passed = append(t.passed, n)
+		t.matrix.add(n.test, true)
 		delete(t.output, n)
 	case "skip":
 		if e.Test != "" { // a package without tests is skipped, too
@@ -124,7 +128,7 @@ func (t *tally) packageOutput(line string) {
 	if t.quiet && !strings.HasPrefix(line, "FAIL") && !strings.HasPrefix(line, "panic") {
 		return
 	}
-	if line != "PASS\n" && !strings.Contains(line, "[no test files]") {
+	if line != "PASS\n" && !strings.Contains(line, "[no test files]") && !strings.Contains(line, "no tests to run") {
 		fmt.Fprint(t.out, line)
 	}
 }
@@ -135,6 +139,7 @@ func (t *tally) failTest(n name, why string) {
 		fmt.Fprint(t.out, line)
 	}
 	delete(t.output, n)
+	t.matrix.add(n.test, false)
 	if !t.broken[n] {
 		t.failed = append(t.failed, why+n.String())
 	}
@@ -183,6 +188,7 @@ func (t *tally) report() bool {
 	if t.count == 0 && len(t.failed) == 0 {
 		t.fail("no tests", "")
 	}
+	t.matrix.write(t.out)
 	if len(t.failed) > 0 {
 		fmt.Fprintln(t.out, "\nfailed:")
 	}

@@ -30,7 +30,10 @@ func client() (*profile, error) {
 	srv, err := socketio.New(socketio.Options{
 		Engine: engineio.Options{
 			PingInterval: clientPingInterval,
+			AllowEIO3:    true,
+			AllowRequest: slowly,
 		},
+		Recovery: &socketio.Recovery{},
 	})
 	if err != nil {
 		return nil, err
@@ -59,6 +62,15 @@ func client() (*profile, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", srv)
 	return &profile{mux, srv.Shutdown}, nil
+}
+
+// slowly lets everybody in, in time.
+func slowly(r *http.Request) error {
+	select {
+	case <-time.After(handshakeDelay):
+	case <-r.Context().Done():
+	}
+	return nil
 }
 
 func answers(root *socketio.Namespace) {
