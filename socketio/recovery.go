@@ -81,11 +81,16 @@ func (h *host) Recovery() (adapter.RecoveryOptions, bool) {
 		},
 		After: func(d time.Duration, fn func()) func() {
 			t := new(wheel.Timer)
-			s.wheel.Schedule(t, d, fn)
+			s.wheel.Schedule(t, d, func() { s.pool.run(sweeping(fn)) })
 			return func() { s.wheel.Stop(t) }
 		},
 	}, true
 }
+
+// sweeping is what an adapter does now and then, on a worker because it waits for the adapter's locks.
+type sweeping func()
+
+func (fn sweeping) run() { fn() }
 
 // recovery is safe for concurrent use. It is what a namespace has for recovery beside its adapter.
 type recovery struct {
@@ -137,30 +142,34 @@ func (r *recovery) claim(t *ticket, pid string) bool {
 	r.claims++
 	t.serial = r.claims
 	r.mu.Unlock()
-	late := time.NewTimer(min(ghostPatience, r.server.opts.ConnectTimeout/2))
-	defer late.Stop()
+	var late <-chan time.Time
 	for {
 		r.mu.Lock()
-		ghost := r.holders[pid]
-		if ghost == nil {
+		held := r.holders[pid]
+		if held == nil {
 			t.pid, t.gone = pid, make(chan struct{})
 			r.holders[pid] = t
 			r.mu.Unlock()
 			return true
 		}
-		superseded := ghost.serial > t.serial
+		ghost, gone, superseded := held.socket, held.gone, held.serial > t.serial
 		r.mu.Unlock()
 		if superseded {
 			return false
 		}
-		if ghost.socket.state.Load() < stateLeft {
-			ghost.socket.conn.session.Close(engineio.ReasonTransportClose)
+		if ghost.state.Load() < stateLeft {
+			ghost.conn.session.Close(engineio.ReasonTransportClose)
+		}
+		if late == nil {
+			timer := time.NewTimer(min(ghostPatience, r.server.opts.ConnectTimeout/2))
+			defer timer.Stop()
+			late = timer.C
 		}
 		select {
-		case <-ghost.gone:
-		case <-late.C:
+		case <-gone:
+		case <-late:
 			r.server.opts.Logger.Warn("socketio: not recovered, the last handler of the lost socket takes too long",
-				"namespace", t.socket.ns.name, "socket", ghost.socket.id)
+				"namespace", t.socket.ns.name)
 			return false
 		case <-r.server.stopping:
 			return false

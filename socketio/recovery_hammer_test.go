@@ -19,15 +19,14 @@ import (
 // returner is a client that behaves like the official one when its connection is lost (C-14, C-18): events that come before the
 // answer to CONNECT wait for it, and its offset is the last trailing string.
 type returner struct {
-	url         string
-	id, pid     string
-	offset      string
-	buffer      [][]any         // what came before the answer
-	heard       map[string]int  // the next number of each sender
-	fresh       int             // answers that were not recoveries
-	strict      bool            // a fresh connection is a failure, except for the first
-	abandoned   []net.Conn      // half-open: the server is told nothing
-	recoveredBy map[string]bool // pids
+	url       string
+	id, pid   string
+	offset    string
+	buffer    [][]any        // what came before the answer
+	heard     map[string]int // the next number of each sender
+	fresh     int            // answers that were not recoveries
+	strict    bool           // a fresh connection is a failure, except for the first
+	abandoned []net.Conn     // half-open: the server is told nothing
 }
 
 // session lives through one connection and ends it after the given number of packets, or when done says so. With early it also

@@ -5,19 +5,21 @@ import assert from "node:assert/strict";
 import net from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import { io } from "socket.io-client";
+import * as msgpack from "socket.io-msgpack-parser";
 import { PATIENCE, eventually, next, pause, server, unique } from "./support.mjs";
 import { ask, disconnectAll, socket, upgraded, ways } from "./client.mjs";
 
 const BASE = server("PERCH_RECOVERY_URL");
 const STRICT = server("PERCH_STRICT_URL");
+const PACKED = server("PERCH_PACKED_URL"); // speaks MessagePack
 
 afterEach(disconnectAll);
 
 // Another client tells the server what to do while the one under test is away.
 const control = {};
 before(async () => {
-  for (const base of [BASE, STRICT]) {
-    control[base] = io(base + "/control", { transports: ["websocket"], forceNew: true });
+  for (const base of [BASE, STRICT, PACKED]) {
+    control[base] = io(base + "/control", { transports: ["websocket"], forceNew: true, ...(base === PACKED && { parser: msgpack }) });
     await next(control[base], "connect");
   }
 });
@@ -25,7 +27,8 @@ after(() => {
   for (const client of Object.values(control)) client.disconnect();
   disconnectAll();
 });
-const emit = (rooms, event, ...args) => ask(control[BASE], "emit", rooms, event, args);
+const emitOn = (base, rooms, event, ...args) => ask(control[base], "emit", rooms, event, args);
+const emit = (...args) => emitOn(BASE, ...args);
 const diary = (key, base = BASE) => ask(control[base], "diary", key);
 
 // A client that writes down all it hears, without the offsets.
@@ -273,6 +276,28 @@ for (const [way, options] of Object.entries(ways)) {
       assert.deepEqual([one.id, other.id], ids);
       assert.deepEqual([one.recovered, other.recovered], [true, true]);
       other.disconnect();
+    });
+
+    test("with MessagePack, where the offset is put into a binary message", async () => {
+      const client = await join({ parser: msgpack }, PACKED);
+      const { id } = client;
+      await emitOn(PACKED, [id], "first", { bytes: Buffer.from([1]) });
+      await eventually(() => client.heard.length === 2, "the first event");
+      for (let i = 0; i < 2; i++) {
+        await eventually(async () => {
+          client.emit("volatile", "status", "connected");
+          return client.heard.some((e) => e[0] === "status");
+        }, "a volatile event");
+        await ask(client, "me");
+        await lose(client, close(client), async () => {
+          await emitOn(PACKED, [id], "text", "missed");
+          await emitOn(PACKED, [id], "bytes", Buffer.from([2]));
+        });
+        assert.deepEqual([client.recovered, client.id], [true, id]);
+        client.heard = client.heard.filter((e) => e[0] !== "status");
+      }
+      const missed = [["text", "missed"], ["bytes", Buffer.from([2])], "back"];
+      assert.deepEqual(plain(client.heard), ["fresh", ["first", { bytes: Buffer.from([1]) }], ...missed, ...missed]);
     });
 
     test("middlewares run again where the server wants it", async () => {

@@ -11,12 +11,15 @@ import (
 
 	"github.com/perch-go/perch/engineio"
 	"github.com/perch-go/perch/socketio"
+	"github.com/perch-go/perch/socketio/parser"
+	"github.com/perch-go/perch/socketio/parser/msgpack"
 )
 
 func TestRecovery(t *testing.T) {
 	suite(t, "recovery.test.mjs", map[string]string{
-		"PERCH_RECOVERY_URL": startShelter(t, socketio.Recovery{}),
-		"PERCH_STRICT_URL":   startShelter(t, socketio.Recovery{RunMiddlewares: true, MaxDisconnection: 500 * time.Millisecond}),
+		"PERCH_RECOVERY_URL": startShelter(t, socketio.Recovery{}, nil),
+		"PERCH_STRICT_URL":   startShelter(t, socketio.Recovery{RunMiddlewares: true, MaxDisconnection: 500 * time.Millisecond}, nil),
+		"PERCH_PACKED_URL":   startShelter(t, socketio.Recovery{}, msgpack.Parser{}),
 	})
 }
 
@@ -29,11 +32,12 @@ type shelter struct {
 	diary map[string][]string // by key
 }
 
-func startShelter(t *testing.T, r socketio.Recovery) (url string) {
+func startShelter(t *testing.T, r socketio.Recovery, p parser.Parser) (url string) {
 	t.Helper()
 	srv, err := socketio.New(socketio.Options{
 		Engine:   engineio.Options{PingInterval: 2 * time.Second, PingTimeout: 2 * time.Second},
 		Recovery: &r,
+		Parser:   p,
 	})
 	if err != nil {
 		t.Fatal(err)
