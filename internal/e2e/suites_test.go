@@ -58,6 +58,15 @@ func TestMessagePack(t *testing.T) {
 	})
 }
 
+func TestMessagePackBrowser(t *testing.T) {
+	suite(t, "msgpack.browser.test.mjs", map[string]string{
+		"PERCH_LAB_URL": startLabWith(t, socketio.Options{
+			Parser: msgpack.Parser{}, Client: os.DirFS(filepath.Join(packages(t), "socket.io-client", "dist")),
+		}),
+		"PERCH_CHROMIUM": chromium(t),
+	})
+}
+
 func TestChat(t *testing.T) {
 	suite(t, "chat.test.mjs", map[string]string{
 		"PERCH_CHAT_URL": startChat(t),

@@ -21,7 +21,8 @@
 // Types, tags and errors are those of package parser, because the MessagePack is made from JSON and read into it: a handler
 // does not notice which parser a server has. Integers are exact up to 64 bits both ways, while JavaScript rounds beyond 2^53.
 // What comes from a client and JSON does not have is what JSON.stringify makes of it: a Date is a string, NaN and the infinities
-// are null, undefined is null in an array and missing in an object. Typed arrays and ArrayBuffers are bytes; a MessagePack
+// are null, undefined is null in an array and missing in an object. Buffers and ArrayBuffers are bytes; of a typed array the clients'
+// encoder makes bytes in Node and, in a browser, an object with its indexes, so a page should send its buffer. A MessagePack
 // extension of another type is an array of its type and its bytes.
 //
 // # What is refused
