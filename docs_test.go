@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -84,34 +83,6 @@ func TestDocumentedLinks(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(filepath.Dir(doc), link[1])); err != nil {
 				t.Errorf("%s: %v", doc, err)
 			}
-		}
-	}
-}
-
-// TestDocumentedTests finds every test that docs/compatibility.md calls as its witness.
-func TestDocumentedTests(t *testing.T) {
-	t.Parallel()
-	dirs := map[string]string{"e2e": filepath.Join("internal", "e2e")} // by package name
-	for _, line := range goList(t, "linux", "-f", "{{.Name}} {{.Dir}}", "./...") {
-		name, dir, _ := strings.Cut(line, " ")
-		dirs[name] = dir
-	}
-	witness := regexp.MustCompile("`(?:([a-z]+)\\.(Test\\w+)|(\\w+\\.test\\.mjs))`")
-	found := witness.FindAllStringSubmatch(readFile(t, "docs/compatibility.md"), -1)
-	if len(found) == 0 {
-		t.Fatal("no test is named")
-	}
-	for _, w := range found {
-		if script := w[3]; script != "" {
-			readFile(t, filepath.Join("internal", "e2e", script))
-			continue
-		}
-		files, err := filepath.Glob(filepath.Join(dirs[w[1]], "*_test.go"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if !slices.ContainsFunc(files, func(f string) bool { return strings.Contains(readFile(t, f), "\nfunc "+w[2]+"(") }) {
-			t.Errorf("there is no test %s.%s", w[1], w[2])
 		}
 	}
 }

@@ -219,7 +219,7 @@ export const listeners = {
   }),
   ),
   "S-57 a packet that waits for its middleware": differs(
-    "order: the next event of a socket waits for the one before it, where Node's overtakes",
+    "S-57: the next event of a socket waits for the one before it, where Node's overtakes",
     { reference: ['a journal "second" "slow"'], ours: ['a journal "second" "slow"'] },
     async (x) => {
       const a = await x.client("a", { query: { watch: "packets" } });

@@ -12,14 +12,15 @@ export const differs = (why, lines, script) => ({ why, lines, script });
 
 /** A script whose WebSocket is closed by ours with a code, where the reference's close frame says nothing. */
 export const closes = (code, script, actor = "w") =>
-  differs("RFC 6455 7.4: the close frame says why", { reference: [`${actor} closed`], ours: [`${actor} closed ${code}`] }, script);
+  differs("3.1: the close frame says why (RFC 6455 7.4)", { reference: [`${actor} closed`], ours: [`${actor} closed ${code}`] }, script);
 
 /** The same script over each way a client may take. */
 export const eachWay = (name, script) =>
   Object.fromEntries(["websocket", "polling", "upgrade"].map((way) => [`${name}, ${way}`, (x) => script(x, way)]));
 
-/** All that ours has shown, for cover.mjs. */
+/** All that ours has shown, and in how many scripts, for cover.mjs. */
 export const seen = [];
+export const played = () => number;
 
 const same = { reference: [], ours: [] };
 let number = 0;

@@ -2,7 +2,7 @@
 // the specification has. Ours has two more reasons, which ours alone can show: coverage_test.go at the root knows them.
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { seen } from "./compare.mjs";
+import { played, seen } from "./compare.mjs";
 
 const reasons = {
   "S-86": "client namespace disconnect", "S-87": "server namespace disconnect", "S-88": "server shutting down", "S-89": "ping timeout",
@@ -29,5 +29,6 @@ export function cover() {
   for (const status of statuses) {
     test(`status ${status}`, () => assert.ok(seen.some((line) => new RegExp(`(: |refused )${status}\\b`).test(line)), "no script has seen it"));
   }
+  test("what more than 450 scripts show", () => assert.ok(played() > 450, `${played()} scripts`)); // as docs/compatibility.md says
   test("status 101", () => assert.ok(seen.some((line) => /^w < 0\{/.test(line)), "no script has opened a WebSocket"));
 }
