@@ -42,7 +42,9 @@
 // A gateway that implements [OnGatewayConnection] is asked before the client is told
 // that it is connected, and may refuse it. [OnGatewayDisconnect] is told when it
 // leaves, [OnGatewayInit] when the app starts. [Auth] decodes what the client sent
-// along with its connection.
+// along with its connection. With [WithRecovery] a client whose connection was lost comes
+// back to its socket's id, rooms, keys and missed events; [Socket.Recovered] tells
+// HandleConnection, which may still refuse it.
 //
 // # The app
 //

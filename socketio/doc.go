@@ -82,6 +82,24 @@
 //     connection hook; upgrade is [engineio.Session.OnUpgrade]. flush and drain are what Send waits for. heartbeat
 //     and upgrading have no counterpart.
 //
+// # Recovery
+//
+// With [Options.Recovery] a client whose connection was lost, and who is back in time, finds what it had: the id, the rooms and
+// the data of its socket, and the events it missed, each once and in order. The client does this by itself. Connection hooks run
+// again, with [Socket.Recovered] true and everything in its place, and may refuse; middlewares are skipped unless
+// [Recovery.RunMiddlewares] says otherwise. The socket is a new value: who holds the old one, a goroutine that emits to it for
+// instance, is told [ErrDisconnected] and begins again in the hook.
+//
+// Every event but the volatile ones and those that ask for an acknowledgement then has an offset as its last argument, which the
+// client's listeners see. It is drawn, the event stored and queued under one lock of the namespace, so that everything before the
+// offset that a client names has reached it and nothing after it has. What was missed goes ahead of the answer to CONNECT; a
+// client that is lost again before it has seen that answer holds an unknown part of it, and is given a fresh connection.
+//
+// A client that is back before the server has noticed its loss takes its socket over: that one leaves with
+// [ReasonTransportClose], the handlers of its last events and its disconnect hooks are awaited for a while, then it is recovered.
+// Of one id there is never more than one socket. Only sockets that were lost are kept (S-76), not those that left or were
+// disconnected, nor one that did not take what was sent to it.
+//
 // # Dynamic namespaces
 //
 // A client may ask for a namespace that is not there. A [ParentNamespace] decides which names are made into one, by a pattern, a

@@ -26,4 +26,13 @@
 // work in three steps for that: [Member.Prepare] for all, outside any lock; [Member.Append] for all, under the
 // namespace's ordering lock, which only queues; [Member.Flush] for all, after it, which writes.
 // No lock is held while anything is encoded or written, and a slow reader delays nobody.
+//
+// # Recovery
+//
+// A [Recoverer] can bring back a member that was lost, with what it missed. [Recovering] does it within a
+// process. It numbers the packets under the ordering lock; the number, as text of a fixed width, is put into
+// encodings that were made with a place for it ([Stamped]), and what is stored are these encodings, once for
+// all. Of a member it remembers since when it was in which room: what was sent to a room before it came is
+// not missed, what was sent before it left is. An adapter that learns a packet's offset from a broker's log
+// sets [Packet.Offset] before anything is encoded.
 package adapter

@@ -342,3 +342,17 @@ func TestUnencodableIsNotStored(t *testing.T) {
 		t.Errorf("%d packets", packets)
 	}
 }
+
+// Offsets come from clients.
+func FuzzOffset(f *testing.F) {
+	r := NewRecovering(new(host), RecoveryOptions{})
+	for _, s := range []string{"", "x", r.offset(0), r.offset(1<<48 - 1), "AAAAAAAAAAAAAA", "Q85pTyb.1", "\xff\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, ours, ok := r.number(s)
+		if ours && (!ok || r.offset(n) != s) {
+			t.Errorf("%q is number %d, whose offset is %q", s, n, r.offset(n))
+		}
+	})
+}
