@@ -111,16 +111,6 @@ func (s *Socket) expect(id uint64, a *pendingAck) bool {
 	return true
 }
 
-// Expect registers an acknowledgement for a broadcast. It is called by the adapter.
-func (s *Socket) Expect(id uint64, answer func(adapter.Arguments, error)) {
-	if !s.expect(id, &pendingAck{answer: answer}) {
-		answer(nil, ErrDisconnected)
-	}
-}
-
-// Forget takes back Expect. It is called by the adapter.
-func (s *Socket) Forget(id uint64) { s.takeAck(id) }
-
 // takeAck takes the acknowledgement out, so that the caller is the one to settle it; nil if somebody else was.
 func (s *Socket) takeAck(id uint64) *pendingAck {
 	s.mu.Lock()

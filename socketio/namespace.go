@@ -141,7 +141,7 @@ func (n *Namespace) Socket(id string) (*Socket, bool) {
 	if !ok {
 		return nil, false
 	}
-	s, ok := m.(*Socket)
+	s, ok := socketOf(m)
 	return s, ok
 }
 
@@ -150,7 +150,7 @@ func (n *Namespace) Socket(id string) (*Socket, bool) {
 func (n *Namespace) Sockets() iter.Seq[*Socket] {
 	return func(yield func(*Socket) bool) {
 		for _, m := range n.adapter.Members(adapter.Selection{Local: true}) {
-			if s, ok := m.(*Socket); ok && !yield(s) {
+			if s, ok := socketOf(m); ok && !yield(s) {
 				return
 			}
 		}

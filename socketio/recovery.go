@@ -226,7 +226,7 @@ func (s *Socket) recover(ctx context.Context) bool {
 				return nil // nobody knows which of the packets it has
 			}
 			s.adopt(saved, offset)
-			return s
+			return s.member()
 		})
 		if ok {
 			t.missed = missed
@@ -262,7 +262,7 @@ func (s *Socket) adopt(saved adapter.Session, offset string) {
 
 // become makes a socket a member that was not recovered. What it was sent already gets its place in the order now.
 func (s *Socket) become() {
-	s.ns.adapter.Add(s)
+	s.ns.adapter.Add(s.member())
 	s.stage.member = true
 	t := s.ticket
 	if t == nil {
@@ -445,7 +445,7 @@ func (s *Socket) deliver(p *adapter.Packet, reserve func(*engineio.Message) erro
 	var sent error
 	err = s.ns.recovery.adapter.Deliver(p, s.id, func(to adapter.Member) {
 		switch {
-		case to != adapter.Member(s): // it was lost and has come back
+		case to != s.member(): // it was lost and has come back
 			to.Append(p)
 		case reserved:
 			reserved = false

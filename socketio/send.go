@@ -36,7 +36,7 @@ func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
 		err = sendError(s.conn.session.SendWait(ctx, m))
 	} else {
 		err = s.queue(m, false)
-		s.Flush()
+		s.flush()
 	}
 	s.observe(err, event, b.args)
 	return err
@@ -164,7 +164,7 @@ func (s *Socket) transmit(out parser.Encoded, f flags) error {
 		return sendError(s.conn.session.SendText(out.Data))
 	}
 	err := s.queue(message(out, f), f.volatile)
-	s.Flush()
+	s.flush()
 	return err
 }
 
@@ -238,8 +238,8 @@ func (s *Socket) hold(m *engineio.Message, volatile bool) error {
 	return nil
 }
 
-// Flush writes what is queued. It is called by the adapter.
-func (s *Socket) Flush() {
+// flush writes what is queued.
+func (s *Socket) flush() {
 	if s.state.Load() == statePending {
 		s.mu.Lock()
 		overflow := s.more != nil && s.more.held.overflow
@@ -274,26 +274,4 @@ func (s *Server) encodeBroadcast(p *adapter.Packet) (any, error) {
 	}
 	m.NoCompress = p.NoCompress
 	return m, nil
-}
-
-// Prepare makes the encoding that the client understands. It is called by the adapter.
-func (s *Socket) Prepare(p *adapter.Packet) error {
-	_, err := s.encoding(p)
-	s.observe(err, p.Event, p.Args) // here, because no lock is held
-	return err
-}
-
-// Append queues a broadcast. It is called by the adapter.
-func (s *Socket) Append(p *adapter.Packet) {
-	v, err := s.encoding(p)
-	if err != nil {
-		return // Prepare has said so
-	}
-	err = s.queue(messageOf(v), p.Volatile)
-	if err == nil || !p.HasID {
-		return // a member that cannot take it does not stop the others
-	}
-	if a := s.takeAck(p.ID); a != nil {
-		a.settle(nil, sendError(err)) // nor does anybody wait for its answer
-	}
 }

@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/perch-go/perch/engineio"
-	"github.com/perch-go/perch/socketio/adapter"
 	"github.com/perch-go/perch/socketio/parser"
 )
 
@@ -210,7 +208,7 @@ func (s *Socket) Join(rooms ...string) error {
 // isMember reports whether the socket itself is a member: one that is recovered has its predecessor's id.
 func (s *Socket) isMember() bool {
 	m, ok := s.ns.adapter.Member(s.id)
-	return ok && m == adapter.Member(s)
+	return ok && m == s.member()
 }
 
 // Leave takes the socket out of rooms. Its own one, named as its id, cannot be left.
@@ -341,31 +339,3 @@ func (s *Socket) drain() {
 	s.mu.Unlock()
 	s.end()
 }
-
-// Info describes the socket to other processes (S-40).
-func (s *Socket) Info() adapter.Info {
-	h := &s.handshake
-	s.mu.Lock()
-	var data map[string]any
-	if s.more != nil {
-		data = maps.Clone(s.more.data)
-	}
-	s.mu.Unlock()
-	return adapter.Info{
-		ID: s.id,
-		Handshake: adapter.Handshake{
-			Header:      h.Header(),
-			Address:     h.RemoteAddr(),
-			CrossDomain: h.CrossDomain(),
-			Secure:      h.Secure(),
-			Issued:      h.Issued(),
-			URL:         h.URL().String(),
-			Query:       h.Query(),
-			Auth:        h.RawAuth(),
-		},
-		Rooms: s.Rooms(),
-		Data:  data,
-	}
-}
-
-var _ adapter.Member = (*Socket)(nil)
