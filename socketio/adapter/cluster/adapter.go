@@ -71,9 +71,9 @@ type Adapter struct {
 	bus   Bus
 	wheel *wheel.Wheel
 
-	start               time.Time
-	spoke               atomic.Int64  // when something was published last, after start
-	published, directed atomic.Uint64 // how much has been
+	start     time.Time
+	spoke     atomic.Int64  // when something was published last, after start
+	published atomic.Uint64 // how much has been
 
 	mu        sync.Mutex
 	closed    bool
@@ -125,7 +125,7 @@ func (a *Adapter) publish(m *Message) error {
 
 // send says something to one node. That this may fail is why requests have a time limit.
 func (a *Adapter) send(uid string, m *Message) {
-	m.UID, m.Namespace, m.Seq = a.uid, a.name, a.directed.Add(1)
+	m.UID, m.Namespace = a.uid, a.name
 	if err := a.bus.Send(uid, m); err != nil {
 		a.opts.Logger.Warn("cluster: an answer is lost", "namespace", a.name, "node", uid, "type", m.Type.String(), "error", err)
 	}

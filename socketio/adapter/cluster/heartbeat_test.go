@@ -214,3 +214,46 @@ func TestPartition(t *testing.T) {
 		}
 	})
 }
+
+// A node goes while its question is being posed.
+func TestGoneMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broker := NewMemory(nil)
+		m := &member{id: "m", silent: true}
+		n := newNode(t, broker.Open, m)
+		m.asked = func() { n.gone(strangerUID) }
+		s := newStranger(t, broker.Open, strangerUID)
+		s.says(t, nil, `{"uid":"`+strangerUID+`","nsp":"/","type":3,"data":{"requestId":"x","packet":{"type":2,"data":["q"]},"opts":{"rooms":[],"except":[],"flags":{}}}}`)
+		if m.waiting() != 0 || n.asked() != 0 {
+			t.Error("m is still waited for")
+		}
+	})
+}
+
+// A node that was taken for dead before it has told of its members is waited for no longer, though it tells then.
+func TestCountTooLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var silent atomic.Value
+		broker := NewMemory(func(from, _ string, m *Message) Fault {
+			switch {
+			case from != silent.Load():
+				return Fault{}
+			case m.Type == BroadcastClientCount:
+				return Fault{Delay: 12 * time.Second, Alone: true}
+			}
+			return Fault{Lost: true}
+		})
+		n := newNode(t, broker.Open, &member{id: "n", silent: true})
+		other := newNode(t, broker.Open, &member{id: "m"})
+		silent.Store(other.UID())
+		ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+		defer cancel()
+		err := n.Ask(ctx, &adapter.Packet{Event: "x"}, adapter.Selection{}, func(s adapter.Answer) { t.Errorf("%s answers", s.ID) })
+		var e *adapter.IncompleteError
+		if !errors.As(err, &e) || e.Missing != 1 || !slices.Equal(e.Members, []string{"n"}) || len(e.Nodes) != 0 {
+			t.Errorf("%v: %+v", err, e)
+		}
+	})
+}

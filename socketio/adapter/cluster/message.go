@@ -49,15 +49,6 @@ func (t Type) String() string {
 	return "Type(" + strconv.Itoa(int(t)) + ")"
 }
 
-// directed reports whether a message of this type goes to one node.
-func (t Type) directed() bool {
-	switch t {
-	case FetchResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck:
-		return true
-	}
-	return false
-}
-
 // Message is a plain value, not changed once it has been handed over: what one node says to others. The fields that Socket.IO's own adapters do not know, they ignore.
 type Message struct {
 	// UID is the node that speaks: 16 hexadecimal digits, or "emitter" for a program that is no node.
@@ -65,8 +56,8 @@ type Message struct {
 	// Namespace is the one that the message is about.
 	Namespace string
 	Type      Type
-	// Seq numbers the messages of a node, those to all and those to single ones apart, from 1; by it a
-	// message that comes twice is known. It is 0 if the node does not count, as Node's do not.
+	// Seq numbers what a node publishes, from 1; by it a message that comes twice is known. It is 0 in a
+	// response, of which the first is taken, and if the node does not count, as Node's do not.
 	Seq uint64
 
 	// RequestID is 16 hexadecimal digits.

@@ -9,7 +9,6 @@ const emitter = "emitter"
 type peer struct {
 	seen      time.Time
 	published window // of what it says to all
-	directed  window // of what it says to us
 	// A node that has been silent for too long is lost, until it speaks again. One that has closed stays
 	// closed, whatever comes of it late. Either is remembered for a while.
 	lost, closed bool
@@ -41,13 +40,7 @@ func (a *Adapter) admit(m *Message) bool {
 		a.sweeping = true
 		a.wheel.Schedule(&a.sweeper, a.opts.HeartbeatTimeout, a.sweep)
 	}
-	if m.Seq == 0 {
-		return true
-	}
-	if m.Type.directed() {
-		return p.directed.first(m.Seq)
-	}
-	return p.published.first(m.Seq)
+	return m.Seq == 0 || p.published.first(m.Seq)
 }
 
 // alive are the names of the nodes that are there. Called with mu held.

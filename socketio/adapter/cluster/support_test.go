@@ -32,6 +32,7 @@ func (h *host) Recovery() (adapter.RecoveryOptions, bool) { return adapter.Recov
 type member struct {
 	id     string
 	silent bool
+	asked  func() // is called by Flush
 
 	mu      sync.Mutex
 	got     []string
@@ -70,6 +71,9 @@ func (m *member) Forget(id uint64) {
 }
 
 func (m *member) Flush() {
+	if m.asked != nil {
+		m.asked()
+	}
 	if !m.silent {
 		m.answer(m.id)
 	}
