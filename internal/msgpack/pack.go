@@ -65,7 +65,7 @@ func (p *packer) release() {
 // survey checks that the text is one well-formed value and fills sizes. It returns where the error is.
 func (p *packer) survey() (int, error) {
 	b := p.text
-	if len(b) >= isPlaceholder {
+	if uint64(len(b)) >= isPlaceholder {
 		return 0, ErrTooLong
 	}
 	for _, a := range p.attachments {

@@ -26,7 +26,7 @@ func (p *Packet) Assemble(h Header, payload []byte, embedded [][]byte, l Limits)
 func (p *Packet) checkHeader(l Limits) (int, error) {
 	l = l.withDefaults()
 	switch {
-	case p.Type > BinaryAck || len(p.text) > maxText:
+	case p.Type > BinaryAck || uint64(len(p.text)) > maxText:
 		return 0, ErrType
 	case len(p.Namespace) > 0 && (p.Namespace[0] != '/' || !utf8.Valid(p.Namespace)):
 		return 0, ErrNamespace

@@ -172,7 +172,7 @@ func Parse(text []byte, p *Packet, l Limits) error {
 // or where the error is.
 func (p *Packet) header(l Limits) (int, error) {
 	b := p.text
-	if len(b) == 0 || b[0] < '0' || b[0] > '0'+byte(BinaryAck) || len(b) > maxText {
+	if len(b) == 0 || b[0] < '0' || b[0] > '0'+byte(BinaryAck) || uint64(len(b)) > maxText {
 		return 0, ErrType
 	}
 	p.Type = Type(b[0] - '0')
