@@ -115,7 +115,7 @@ func configure(name string) (c configuration, err error) {
 	c.path, c.Client = "/socket.io", os.DirFS("node_modules/socket.io-client/dist")
 	engine := &c.Engine
 	quick := func() {
-		engine.PingInterval, engine.PingTimeout = 300*time.Millisecond, 200*time.Millisecond
+		engine.PingInterval, engine.PingTimeout = 300*time.Millisecond, 500*time.Millisecond
 		engine.UpgradeTimeout = 300 * time.Millisecond
 	}
 	switch name {
@@ -126,7 +126,7 @@ func configure(name string) (c configuration, err error) {
 		engine.UpgradeTimeout = 200 * time.Millisecond
 	case "impatient":
 		quick()
-		c.ConnectTimeout = 250 * time.Millisecond
+		c.ConnectTimeout = 400 * time.Millisecond
 	case "small":
 		engine.MaxPayload = 1000
 	case "polling":

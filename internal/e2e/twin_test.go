@@ -460,8 +460,12 @@ func (t *twin) chain(ns *socketio.Namespace) {
 		ns.Use(func(_ context.Context, s *socketio.Socket) error {
 			t.journal.write(keyOf(s), "middleware", step, s.Connected())
 			s.Store(step, true)
-			var auth struct{ Stop string }
-			if _ = s.Handshake().DecodeAuth(&auth); auth.Stop == step {
+			var auth struct{ Stop, Emit string }
+			_ = s.Handshake().DecodeAuth(&auth)
+			if auth.Emit == step {
+				_ = s.Emit("from", step)
+			}
+			if auth.Stop == step {
 				return &socketio.ConnectError{Message: "stopped by the " + step}
 			}
 			return nil

@@ -144,6 +144,27 @@ export const connects = {
     await a.ask("data");
     await x.journal(a, "connection");
   },
+  "S-47 what a middleware emits": differs(
+    "S-47: it follows the answer to CONNECT, where Node sends it first",
+    {
+      reference: ['w < 42/chain,["from","first"]'],
+      ours: ['w < 42/chain,["from","first"]'],
+    },
+    async (x) => {
+      const w = await x.ws("w");
+      await w.join('/chain,{"emit":"first"}');
+      await w.next();
+    },
+  ),
+  "S-47 and when it refuses": differs(
+    "S-47: it is dropped, where the client of Node's server hears it",
+    { reference: ['w < 42/chain,["from","first"]'], ours: [] },
+    async (x) => {
+      const w = await x.ws("w");
+      w.send('40/chain,{"emit":"first","stop":"second"}');
+      while (!(await w.next()).startsWith("44"));
+    },
+  ),
   "S-65 a middleware that refuses ends the row": async (x) => {
     const a = await x.client("a", { namespace: "/chain", connect: false, auth: { stop: "second" } });
     await a.refused();
@@ -197,7 +218,7 @@ export const connects = {
   "S-5 one that joined stays": async (x) => {
     const w = await x.ws("w", { server: "impatient" });
     await w.join();
-    w.send('421["late",400,"later"]');
+    w.send('421["late",600,"later"]');
     await w.next();
   },
 };

@@ -150,7 +150,7 @@ export const leaving = {
     const url = await x.server("plain", true);
     const a = await x.client("a", { url, way });
     await a.ask("join", "red");
-    await pause(50); // so that a poll is pending
+    await pause(100); // so that a poll is pending
     await x.shutdown(url);
     await a.gone();
     await x.journal(a, left, (what) => what === left);

@@ -147,7 +147,7 @@ export const polling = {
     const p = await x.polling("p");
     await p.join();
     const first = p.as("q").get();
-    await pause(50);
+    await pause(100);
     await Promise.all([first, p.get()]);
     await x.journal(p, "left");
     await p.get();
@@ -157,7 +157,7 @@ export const polling = {
     const p = await x.polling("p");
     await p.join();
     const poll = p.as("q").get();
-    await pause(50);
+    await pause(100);
     await p.post("1");
     await poll;
     await x.journal(p, "left");
@@ -167,7 +167,7 @@ export const polling = {
     const p = await x.polling("p");
     await p.join();
     const poll = p.as("q").until("1");
-    await pause(50);
+    await pause(100);
     await p.post('42["kick",true]');
     await poll;
     await x.journal(p, "left");
@@ -178,7 +178,7 @@ export const polling = {
     await p.join();
     const gone = new AbortController();
     const poll = fetch(new URL(p.target(), p.base), { signal: gone.signal }).catch((err) => err);
-    await pause(50);
+    await pause(100);
     gone.abort();
     await poll;
     await x.journal(p, "left");
@@ -263,7 +263,7 @@ export const upgrading = {
     const p = await x.polling("p");
     await p.join();
     const poll = p.get();
-    await pause(50);
+    await pause(100);
     const w = await probing(x, p);
     await poll;
     w.send("5");

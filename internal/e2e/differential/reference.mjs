@@ -6,13 +6,13 @@ import { Server } from "socket.io";
 import msgpack from "socket.io-msgpack-parser";
 import { Journal, speak } from "./vocabulary.mjs";
 
-const quick = { pingInterval: 300, pingTimeout: 200, upgradeTimeout: 300 };
+const quick = { pingInterval: 300, pingTimeout: 500, upgradeTimeout: 300 };
 
 const configurations = {
   plain: {},
   quick,
   hasty: { upgradeTimeout: 200 },
-  impatient: { ...quick, connectTimeout: 250 },
+  impatient: { ...quick, connectTimeout: 400 },
   small: { maxHttpBufferSize: 1000 },
   polling: { transports: ["polling"] },
   websocket: { transports: ["websocket"] },

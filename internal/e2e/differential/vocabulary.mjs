@@ -180,6 +180,7 @@ export function speak(io, journal) {
     chain.use((socket, next) => {
       journal.write(socket.handshake.query.key, "middleware", step, socket.connected);
       socket.data[step] = true;
+      if (socket.handshake.auth.emit === step) socket.emit("from", step);
       next(socket.handshake.auth.stop === step ? new Error(`stopped by the ${step}`) : undefined);
     });
   }

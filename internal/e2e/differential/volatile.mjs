@@ -12,7 +12,7 @@ const volatile = (flags) => async (x) => {
   await cast("kept");
   await p.until("42");
   const poll = p.as("q").until("42");
-  await pause(50);
+  await pause(100);
   await cast("volatile with a poll", { volatile: true });
   await poll;
 };
