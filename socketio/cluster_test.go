@@ -132,6 +132,10 @@ func TestClusterAcks(t *testing.T) {
 				got.list = append(got.list, a)
 			}
 			if len(got.list) == 2 {
+				// When the third node answers this, it has told whom it has asked.
+				if _, err := nodes[0].Of("/").FetchSockets(t.Context()); err != nil {
+					t.Error(err)
+				}
 				cancel(errCause)
 			}
 		}
