@@ -8,8 +8,10 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/perch-go/perch/engineio"
 	"github.com/perch-go/perch/socketio"
 	"github.com/perch-go/perch/socketio/adapter/cluster"
+	"github.com/perch-go/perch/socketio/parser/msgpack"
 )
 
 func Example() {
@@ -115,4 +117,19 @@ func ExampleOptions_adapter() {
 	}
 	// To the room on either server.
 	_ = servers[0].Of("/chat").To("lobby").Emit("message", "hello")
+}
+
+// Clients of 2.x beside the others, compression, and another encoding.
+func ExampleOptions() {
+	server, err := socketio.New(socketio.Options{
+		Engine: engineio.Options{
+			AllowEIO3:         true,                               // socket.io-client 2.x beside 3.x and 4.x
+			PerMessageDeflate: &engineio.Deflate{Threshold: 4096}, // WebSocket messages from 4 KiB on
+		},
+		Parser: msgpack.Parser{}, // clients use socket.io-msgpack-parser
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	http.Handle("/msgpack/", server)
 }
