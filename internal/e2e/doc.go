@@ -1,6 +1,7 @@
 // Package e2e tests Perch from the outside: it starts the programs a user would
 // start (the conformance server, the chat example) and talks to them with the
-// official JavaScript client in Node and with a headless browser.
+// official JavaScript clients of three generations in Node and with a headless
+// browser.
 //
 // It is a module of its own and never published, so that nobody who imports the
 // core sees what it needs. Its Node packages are installed by npm ci from the
