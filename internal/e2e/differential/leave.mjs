@@ -3,6 +3,7 @@ import { pause } from "../support.mjs";
 import { closes, differs, eachWay } from "./compare.mjs";
 
 const left = "left";
+const alive = 'w < 42["echo","alive"]';
 
 /** A client by hand in a room, that does something and is gone. */
 const after = (act, options) => async (x) => {
@@ -171,5 +172,94 @@ export const leaving = {
     a.socket.disconnect();
     await b.ask("late", 60, "nothing broke");
     await x.journal(a, left);
+  },
+  "S-94 left and joined again in one payload": differs(
+    "S-94: who has left may come back at once; Node takes the CONNECT for a second one",
+    { reference: [String.raw`p poll: 200 6\x1e1`], ours: ['p poll: 200 40/one,{"sid":"<sid of p 3>"}'] },
+    async (x) => {
+      const p = await x.polling("p");
+      await p.join();
+      await p.join("/one,");
+      await p.post("41/one,\x1e40/one,");
+      await p.get();
+    },
+  ),
+  "S-94 left twice in one payload": differs(
+    "S-94: a namespace that was left is not joined, at once; Node notices a moment later",
+    {
+      reference: ["p post: 200 ok", 'p poll: 200 431["still here?"]'],
+      ours: ['p post: 400 {"code":1,"message":"Session ID unknown"}', String.raw`p poll: 200 6\x1e1`],
+    },
+    async (x) => {
+      const p = await x.polling("p");
+      await p.join();
+      await p.join("/one,");
+      await p.post("41/one,\x1e41/one,");
+      await p.post('421["echo","still here?"]');
+      await p.get();
+    },
+  ),
+  "S-86 an event after leaving": async (x) => {
+    const w = await x.ws("w");
+    await w.join();
+    await w.join("/one,");
+    w.send("41/one,");
+    await x.journal(w, left);
+    w.send('42/one,["echo"]');
+    await w.fate();
+  },
+  "S-94 an event from who does not know yet that it was sent away": differs(
+    "S-94: what a client sends before it can know is no offence; Node closes the connection",
+    { reference: ["w closed"], ours: [alive] },
+    async (x) => {
+      const w = await x.ws("w");
+      await w.join();
+      await w.join("/one,");
+      w.send('42/one,["kick",false]');
+      await w.next();
+      w.send('42/one,["echo"]', "43/one,1[]", "41/one,");
+      await w.fate();
+    },
+  ),
+  "S-87 sent away, and back on the same connection": async (x) => {
+    const w = await x.ws("w");
+    await w.join();
+    await w.join("/one,");
+    w.send('42/one,["kick",false]');
+    await w.next();
+    await w.join("/one,");
+    w.send('42/one,1["rooms"]');
+    await w.next();
+  },
+  "S-86 the last namespace is left, the connection stays": async (x) => {
+    const w = await x.ws("w");
+    await w.join();
+    w.send("41");
+    await x.journal(w, left);
+    await w.join();
+    await w.fate();
+  },
+  "C-16 questions of the client when the server sends it away": async (x) => {
+    const a = await x.client("a");
+    const answer = new Promise((resolve) => a.socket.timeout(2000).emit("late", 500, "never", (err, value) => resolve(err ?? value)));
+    a.tell("kick", false);
+    await a.gone();
+    x.note("answer", await answer);
+  },
+  "C-16 what is emitted while away arrives after the return": async (x) => {
+    const a = await x.client("a");
+    a.socket.io.engine.close();
+    await x.journal(a, left, () => false);
+    a.tell("echo", 1);
+    a.tell("echo", Buffer.from([2]));
+    a.socket.volatile.emit("echo", "volatile");
+    a.socket.connect();
+    await a.connected();
+    await a.hears("echo", 2);
+  },
+  "C-17 the client's retries": async (x) => {
+    const a = await x.client("a", { retries: 2, ackTimeout: 300 });
+    for (const word of ["one", "two"]) await a.ask("echo", word);
+    await new Promise((resolve) => a.socket.emit("ignore", (err) => resolve(a.write(`ignore: ${err?.message}`))));
   },
 };
