@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -113,6 +114,7 @@ type configuration struct {
 // configure names the configurations of differential/reference.mjs.
 func configure(name string) (c configuration, err error) {
 	c.path, c.Client = "/socket.io", os.DirFS("node_modules/socket.io-client/dist")
+	c.Logger = slog.New(slog.DiscardHandler) // most of what is played here is worth a warning
 	engine := &c.Engine
 	quick := func() {
 		engine.PingInterval, engine.PingTimeout = 300*time.Millisecond, 500*time.Millisecond
