@@ -23,10 +23,13 @@ import { volatiles } from "./differential/volatile.mjs";
 
 after(endAll);
 
-const areas = {
-  connects, dynamic, emits, acks, rooms, volatiles, calls, listeners, leaving, grammar, limits,
-  requests, polling, upgrading, heartbeat, cors, hooks, compression, bundle,
-  two, three, byHand, recovery, ghosts, packed,
+// Several scripts of an area are played at a time where each is alone with its own connections; not where one broadcasts
+// to a whole namespace.
+const together = {
+  connects, dynamic, emits, acks, leaving, grammar, limits, requests, polling, upgrading, heartbeat,
+  cors, hooks, compression, bundle, two, three, byHand, ghosts, packed,
 };
-for (const [area, table] of Object.entries(areas)) describe(area, () => compareAll(table));
+const alone = { rooms, volatiles, calls, listeners, recovery };
+for (const [area, table] of Object.entries(together)) describe(area, { concurrency: 4 }, () => compareAll(table));
+for (const [area, table] of Object.entries(alone)) describe(area, () => compareAll(table));
 describe("together they have seen", cover);
