@@ -3,6 +3,12 @@
 // official JavaScript clients of three generations in Node and with a headless
 // browser.
 //
+// TestDifferential plays the same scripts against npm's socket.io and against
+// Perch and compares what clients see: differential/reference.mjs is the one
+// server, twin_test.go the other, with the same vocabulary of words that make
+// them do something; a table in differential/ is one area. A difference that is
+// wanted is declared in its script and stands in docs/compatibility.md.
+//
 // It is a module of its own and never published, so that nobody who imports the
 // core sees what it needs. Its Node packages are installed by npm ci from the
 // lock file beside this one and its browser is the system's Chromium; make test
