@@ -13,7 +13,7 @@ const parser = older("engine.io-parser"); // the client's own
 
 let node;
 before(async () => {
-  node = await reference({ pingInterval: 200, pingTimeout: 700 });
+  node = await reference({ pingInterval: 300, pingTimeout: 2000 });
 });
 after(() => node.close());
 
@@ -145,10 +145,11 @@ function suite(name, url, options) {
     assert.deepEqual(bytes(await heard), bytes(["to the room", Buffer.from("to a")]));
   });
 
-  test("heartbeats go on", async () => {
+  // Base64 makes no difference to a heartbeat, which takes its time.
+  if (!options.forceBase64) test("heartbeats go on", async () => {
     const client = await join();
     client.on("disconnect", (reason) => assert.fail(reason));
-    await several(client, "pong", 5); // the server gives it less time than that for one
+    await several(client, "pong", 8); // the server gives it less time than that for one
     assert.equal(await ask(client, "echo", 1), 1);
     client.off("disconnect");
   });

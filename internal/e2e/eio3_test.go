@@ -15,7 +15,7 @@ import (
 
 // TestEIO3 runs the client of 2.x, which speaks protocol 3, against us and against the reference (S-20, spec 3.3).
 func TestEIO3(t *testing.T) {
-	suite(t, "eio3.test.mjs", map[string]string{"PERCH_EIO3_URL": startEIO3(t, 200*time.Millisecond, 700*time.Millisecond)})
+	suite(t, "eio3.test.mjs", map[string]string{"PERCH_EIO3_URL": startEIO3(t, 300*time.Millisecond, 2*time.Second)})
 }
 
 // TestEIO3Browser does the same in a browser, where the client has binary polling and JSONP.

@@ -11,6 +11,7 @@ import { ask, disconnectAll, socket, upgraded, ways } from "./client.mjs";
 
 const BASE = server("PERCH_RECOVERY_URL");
 const STRICT = server("PERCH_STRICT_URL");
+const HASTY = server("PERCH_HASTY_URL"); // waits half a second
 const PACKED = server("PERCH_PACKED_URL"); // speaks MessagePack
 
 afterEach(disconnectAll);
@@ -309,7 +310,7 @@ for (const [way, options] of Object.entries(ways)) {
     });
 
     test("after MaxDisconnection it is too late", async () => {
-      const client = await join({ reconnectionDelay: 900, reconnectionDelayMax: 900, randomizationFactor: 0 }, STRICT);
+      const client = await join({ reconnectionDelay: 900, reconnectionDelayMax: 900, randomizationFactor: 0 }, HASTY);
       const { id } = client;
       await lose(client, close(client));
       assert.equal(client.recovered, false);

@@ -18,7 +18,8 @@ import (
 func TestRecovery(t *testing.T) {
 	suite(t, "recovery.test.mjs", map[string]string{
 		"PERCH_RECOVERY_URL": startShelter(t, socketio.Recovery{}, nil),
-		"PERCH_STRICT_URL":   startShelter(t, socketio.Recovery{RunMiddlewares: true, MaxDisconnection: 500 * time.Millisecond}, nil),
+		"PERCH_STRICT_URL":   startShelter(t, socketio.Recovery{RunMiddlewares: true}, nil),
+		"PERCH_HASTY_URL":    startShelter(t, socketio.Recovery{MaxDisconnection: 500 * time.Millisecond}, nil),
 		"PERCH_PACKED_URL":   startShelter(t, socketio.Recovery{}, msgpack.Parser{}),
 	})
 }
