@@ -140,7 +140,7 @@ export const acks = {
     await a.ask("late", 100, "afterwards");
   },
   "S-70 an answer by hand, with bytes": async (x) => {
-    const w = await x.ws("w");
+    const w = await x.ws("w", { url: await x.server("plain", true) }); // fresh: ids of questions count
     await w.join();
     w.send('420["ask",{"timeout":5000},"question"]');
     const question = await w.next();
