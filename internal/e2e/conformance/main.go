@@ -29,13 +29,13 @@ var profiles = map[string]struct {
 }{
 	"engine":   {engine, anyPort},
 	"protocol": {protocol, anyPort},
-	"client":   {client, clientAddr}, // every address of localhost: suites of clients have the port built in
+	"client":   {client, clientAddr}, // suites of clients have it built in
 	"bench":    {bench, anyPort},
 }
 
 const (
 	anyPort    = "127.0.0.1:0"
-	clientAddr = ":3210"
+	clientAddr = "localhost:3210"
 )
 
 // The times of the engine and protocol profiles, which suites wait for.
@@ -72,15 +72,17 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 		return err
 	}
 	at := cmp.Or(*addr, chosen.addr)
-	l, err := net.Listen("tcp", at)
+	listeners, err := listen(ctx, at)
 	if err != nil {
 		return errors.Join(fmt.Errorf("cannot listen on %s, choose another -addr: %w", at, err), p.shutdown(context.Background()))
 	}
-	fmt.Fprintln(out, "listening on", l.Addr())
+	fmt.Fprintln(out, "listening on", listeners[0].Addr())
 
 	srv := &http.Server{Handler: p, ReadHeaderTimeout: 10 * time.Second}
-	served := make(chan error, 1)
-	go func() { served <- srv.Serve(l) }()
+	served := make(chan error, len(listeners))
+	for _, l := range listeners {
+		go func() { served <- srv.Serve(l) }()
+	}
 	select {
 	case err = <-served:
 	case <-ctx.Done():
@@ -88,6 +90,35 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return errors.Join(err, p.shutdown(closing), srv.Shutdown(closing))
+}
+
+// listen listens on an address. Where that is localhost's, it is all that the name stands for: one client takes the
+// first, another the last, and none is to find nobody there.
+func listen(ctx context.Context, addr string) (listeners []net.Listener, err error) {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	hosts := []string{host}
+	if host == "localhost" {
+		if hosts, err = net.DefaultResolver.LookupHost(ctx, host); err != nil {
+			return nil, err
+		}
+	}
+	for _, host := range hosts {
+		l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+		switch {
+		case err == nil:
+			listeners = append(listeners, l)
+		case len(listeners) > 0 && errors.Is(err, syscall.EADDRNOTAVAIL): // a name for what the machine does not have
+		default:
+			for _, l := range listeners {
+				_ = l.Close()
+			}
+			return nil, err
+		}
+	}
+	return listeners, nil
 }
 
 func names() string {
