@@ -154,7 +154,7 @@ export const leaving = {
     await pause(100); // so that a poll is pending
     await x.shutdown(url);
     await a.gone();
-    await x.journal(a, left, (what) => what === left);
+    await x.journal(a, left);
   }),
   "S-61 a question pending when the client leaves": async (x) => {
     const a = await x.client("a");

@@ -125,7 +125,9 @@ export class Stage {
       const list = JSON.parse(await ask(this.control, "journal", { server: actor.base, key }));
       return done(list) && list;
     }, `the journal of ${actor.name}`);
-    for (const entry of entries.filter(([what]) => only(what))) this.record.write(actor.name, `journal ${entry.map(show).join(" ")}`);
+    // Whether an official client still asks for a session that is over is a matter of moments.
+    const shown = ([what]) => only(what) && !(actor instanceof Client && what === "connection_error");
+    for (const entry of entries.filter(shown)) this.record.write(actor.name, `journal ${entry.map(show).join(" ")}`);
     return entries;
   }
 
