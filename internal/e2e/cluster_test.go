@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"net"
-	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -25,16 +24,8 @@ func TestClusterWithNode(t *testing.T) {
 	}
 	obey(srv.Of("/"))
 	obey(srv.Of("/other"))
-	web := httptest.NewServer(srv)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		web.Close()
-	})
-	suite(t, "cluster.test.mjs", map[string]string{"PERCH_CLUSTER_URL": web.URL, "PERCH_CLUSTER_BUS": address})
+	url := listen(t, srv, srv)
+	suite(t, "cluster.test.mjs", map[string]string{"PERCH_CLUSTER_URL": url, "PERCH_CLUSTER_BUS": address})
 }
 
 // obey does what clients ask for; cluster.test.mjs says what it expects of each.

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"context"
-	"net/http/httptest"
 	"testing"
 
 	"github.com/perch-go/perch/engineio"
@@ -26,14 +25,6 @@ func TestCompression(t *testing.T) {
 		}
 		_ = e.Ack(args...)
 	})
-	web := httptest.NewServer(srv)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		web.Close()
-	})
-	suite(t, "compression.test.mjs", map[string]string{"PERCH_COMPRESSION_URL": web.URL})
+	url := listen(t, srv, srv)
+	suite(t, "compression.test.mjs", map[string]string{"PERCH_COMPRESSION_URL": url})
 }

@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -89,19 +88,11 @@ func (a *twins) serve(w http.ResponseWriter, r *http.Request) {
 	mux := http.NewServeMux()
 	mux.Handle(c.path, srv)
 	mux.Handle(c.path+"/", srv)
-	web := httptest.NewServer(mux)
-	a.t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			a.t.Errorf("%s: shutdown: %v", r.FormValue("configuration"), err)
-		}
-		web.Close()
-	})
+	url := listen(a.t, srv, mux)
 	a.mu.Lock()
-	a.servers[web.URL] = twin
+	a.servers[url] = twin
 	a.mu.Unlock()
-	fmt.Fprint(w, web.URL)
+	fmt.Fprint(w, url)
 }
 
 // configuration is a server as a script asks for it.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"net/http/httptest"
 	"strconv"
 	"testing"
 	"time"
@@ -59,18 +58,7 @@ func startEIO3(t *testing.T, pingInterval, pingTimeout time.Duration) (url strin
 		}
 		return &socketio.ConnectError{Message: "not authorized"}
 	})
-	mux := http.NewServeMux()
-	mux.Handle("/socket.io/", srv)
-	web := httptest.NewServer(mux)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		web.Close()
-	})
-	return web.URL
+	return listen(t, srv, srv)
 }
 
 func olderEvents(ns, journal *socketio.Namespace) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"sync"
@@ -54,16 +53,7 @@ func startLabWith(t *testing.T, o socketio.Options, add ...func(*testing.T, *soc
 	mux := http.NewServeMux()
 	mux.Handle("/socket.io/", srv)
 	mux.HandleFunc("POST /shutdown", l.shutdown)
-	web := httptest.NewServer(mux)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		web.Close()
-	})
-	return web.URL
+	return listen(t, srv, mux)
 }
 
 // clientAuth is what clients of /lab and /guarded bring along.

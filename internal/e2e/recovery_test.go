@@ -2,8 +2,6 @@ package e2e
 
 import (
 	"context"
-	"net/http"
-	"net/http/httptest"
 	"slices"
 	"sync"
 	"testing"
@@ -47,18 +45,7 @@ func startShelter(t *testing.T, r socketio.Recovery, p parser.Parser) (url strin
 	s.live(srv.Of("/"))
 	s.live(srv.Of("/other"))
 	s.control(srv.Of("/control"))
-	mux := http.NewServeMux()
-	mux.Handle("/socket.io/", srv)
-	web := httptest.NewServer(mux)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTime)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		web.Close()
-	})
-	return web.URL
+	return listen(t, srv, srv)
 }
 
 func (s *shelter) note(sock *socketio.Socket, what string) {

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"bufio"
-	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/binary"
@@ -49,16 +48,8 @@ func serve(t *testing.T, o socketio.Options, prepare func(*socketio.Server)) (sr
 		t.Fatal(err)
 	}
 	prepare(srv)
-	web := httptest.NewServer(srv)
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := srv.Shutdown(ctx); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-		web.Close()
-	})
-	return srv, web.Listener.Addr().String()
+	url := listen(t, srv, srv)
+	return srv, strings.TrimPrefix(url, "http://")
 }
 
 // The opcodes of RFC 6455.
