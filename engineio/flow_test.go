@@ -342,20 +342,21 @@ func TestInboundBudget(t *testing.T) {
 // Only while a handler awaits the peer's answer does reading go on, to twice the bound.
 func TestInboundBudgetWhileAwaiting(t *testing.T) {
 	t.Parallel()
-	f := newFixture(t, Options{InboundEvents: 10}, false)
-	defer f.close()
-	charge := func(r *recorder) chan string {
-		seen := make(chan string, 100)
-		r.session.handler = &handlerFunc{func(d []byte) {
+	seen, closed := make(chan string, 100), make(chan Reason, 1)
+	sessions := make(chan *Session, 1)
+	f := serve(t, Options{InboundEvents: 10}, func(s *Session) *handlerFunc {
+		sessions <- s
+		return &handlerFunc{func(d []byte) {
 			if string(d) != "answer" {
-				r.session.Charge(1)
+				s.Charge(1)
 			}
 			seen <- string(d)
-		}, r.closed}
-		return seen
-	}
-	c, r := f.openWS()
-	seen := charge(r)
+		}, closed}
+	})
+	defer f.close()
+	c := f.dial("")
+	c.read()
+	session := <-sessions
 	for range 15 {
 		c.send("4e")
 	}
@@ -363,22 +364,22 @@ func TestInboundBudgetWhileAwaiting(t *testing.T) {
 	for range 11 {
 		<-seen
 	}
-	r.session.Await()
+	session.Await()
 	for range 4 {
 		<-seen
 	}
 	if m := <-seen; m != "answer" {
 		t.Errorf("got %q", m)
 	}
-	r.session.Resume()
+	session.Resume()
 	for range 15 {
-		r.session.Discharge(1)
+		session.Discharge(1)
 	}
-	r.session.Await()
+	session.Await()
 	for range 25 {
 		c.send("4e")
 	}
-	if reason := <-r.closed; reason != ReasonInboundOverflow {
+	if reason := <-closed; reason != ReasonInboundOverflow {
 		t.Errorf("reason %q", reason)
 	}
 	if f.server.Stats().Closed[ReasonInboundOverflow] != 1 {
