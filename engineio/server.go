@@ -208,7 +208,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.refusing.Store(true)
 	for session := range s.sessions.all() {
 		session.Close(ReasonForcedClose)
-		session.endUnpolled()
+		session.hasten()
 	}
 	err := s.sessions.waitEmpty(ctx)
 	for session := range s.sessions.all() {

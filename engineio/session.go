@@ -191,11 +191,14 @@ func (s *Session) shut(reason Reason, err error, status uint16, text string) {
 	s.server.goroutines.run(func() { s.handler.HandleClose(reason, err) })
 }
 
-// endUnpolled ends a closing session that waits for its client's last poll, because the server is
-// going away and nobody would be there to answer it.
-func (s *Session) endUnpolled() {
+// hasten is for a closing session whose server is going away. One that waits for its client's last poll ends
+// at once, because nobody would be there to answer it.
+func (s *Session) hasten() {
 	s.mu.Lock()
 	waits := s.state == draining && s.transport == Polling && s.poll == nil
+	if s.state == draining && s.transport == WebSocket { // perhaps from before
+		s.server.wheel.Schedule(&s.beat, stopTimeout, s.beatFn)
+	}
 	s.mu.Unlock()
 	if waits {
 		s.end(ReasonForcedClose, nil)

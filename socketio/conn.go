@@ -199,6 +199,12 @@ func (c *conn) connect(e *Event) {
 		c.refuse(ns.name, connectErrorPayload(*errTooManyNamespaces))
 		return
 	}
+	if c.sockets != nil && c.auths()+len(e.packet.Data) > maxAuths {
+		c.mu.Unlock()
+		ns.exit()
+		c.refuse(ns.name, connectErrorPayload(*errTooMuchAuth))
+		return
+	}
 	s := newSocket(c, ns, e.packet.Data)
 	s.next = c.sockets
 	c.sockets = s
@@ -206,9 +212,24 @@ func (c *conn) connect(e *Event) {
 	c.server.live.Add(1)
 	begin := c.legacy.enter(s)
 	c.mu.Unlock()
+	s.charge()
 	if begin {
 		c.server.pool.run(s)
 	}
+}
+
+// maxAuths bounds what a connection's sockets keep of the client's auths together, in bytes. A single one may be as large as a
+// payload.
+const maxAuths = 1 << 20
+
+var errTooMuchAuth = &ConnectError{Message: "too much auth"}
+
+// auths is the size of those of the sockets on the list. Called with mu held.
+func (c *conn) auths() (n int) {
+	for s := c.sockets; s != nil; s = s.next {
+		n += len(s.handshake.auth)
+	}
+	return n
 }
 
 // refuse answers a CONNECT with an error.

@@ -28,6 +28,9 @@ func newLegacy(session *engineio.Session) *legacy {
 	return &legacy{lanes: make(map[string][]*Socket)}
 }
 
+// maxQuery is how many parameters of a namespace's query are looked at, as in the reference.
+const maxQuery = 1000
+
 // HandleOpen connects a client of 2.x to "/".
 func (c *conn) HandleOpen() {
 	if c.legacy == nil {
@@ -53,7 +56,11 @@ func (l *legacy) splitQuery(p *parser.Packet) {
 		return
 	}
 	auth := make(map[string]string)
+	n := 0
 	for pair := range strings.SplitSeq(string(query), "&") {
+		if n++; n > maxQuery {
+			break
+		}
 		if name, value, _ := strings.Cut(pair, "="); pair != "" {
 			auth[unescape(name)] = unescape(value)
 		}

@@ -301,7 +301,7 @@ func (s *Socket) replay() {
 	o := &s.conn.server.opts.Engine
 	wait := bytes > cmp.Or(o.OutboundBytes, engineio.DefaultOutboundBytes)/2 ||
 		len(messages) > cmp.Or(o.OutboundPackets, engineio.DefaultOutboundPackets)/2
-	ctx, cancel := context.WithTimeout(context.Background(), s.conn.server.opts.ConnectTimeout)
+	ctx, cancel := context.WithTimeout(s.conn.server.running, s.conn.server.opts.ConnectTimeout)
 	defer cancel()
 	for _, m := range messages {
 		var err error

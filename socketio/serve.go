@@ -179,6 +179,7 @@ func (s *Socket) answer() {
 	}
 	k := s.kick
 	s.mu.Unlock()
+	s.discharge()
 	s.conn.session.Flush()
 	s.conn.joined()
 	if k != kickNot {
@@ -388,6 +389,7 @@ func (s *Socket) finish() {
 	defer server.release()
 	defer func() { s.ns.exit() }()
 	defer s.conn.succeed(s)
+	defer s.discharge()
 	if s.ticket != nil {
 		defer s.ns.recovery.release(s.ticket)
 	}

@@ -50,7 +50,9 @@ type Server struct {
 	ctx      context.Context // of what happens on no socket's behalf; ends with the server
 	cancel   context.CancelFunc
 	closing  atomic.Bool
-	stopping chan struct{} // closed by Shutdown: no handler waits for a slow client any more
+	running  context.Context // ends when Shutdown begins: no handler waits for a slow client any more
+	stop     context.CancelFunc
+	stopping <-chan struct{} // running's
 	// live counts the sockets whose lane has not ended, and the server itself until Shutdown, so that it is 0
 	// once. drained is closed then.
 	live    atomic.Int64
@@ -71,7 +73,6 @@ func New(o Options) (*Server, error) {
 		limits:     o.limits(),
 		wheel:      wheel.New(wheelTick),
 		namespaces: make(map[string]*Namespace),
-		stopping:   make(chan struct{}),
 		drained:    make(chan struct{}),
 	}
 	s.encode = s.encodeBroadcast
@@ -83,6 +84,8 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.running, s.stop = context.WithCancel(s.ctx)
+	s.stopping = s.running.Done()
 	s.main = s.Of("/")
 	if o.Recovery != nil && s.main.recovery == nil {
 		_ = s.Shutdown(context.Background()) // nobody is connected
@@ -199,7 +202,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	if first {
-		close(s.stopping)
+		s.stop()
 		for _, c := range conns {
 			c.drain()
 		}

@@ -13,7 +13,7 @@ import (
 
 // ServerHandler handles an event that another process of the cluster has emitted. Those of one namespace are handled one at a
 // time, in the order in which they came; one that has to wait for something had better leave that to a goroutine, which may
-// keep the event. The context ends with the server.
+// keep the event. Over 65,536 that wait, further ones are dropped with a line in the log. The context ends with the server.
 type ServerHandler func(ctx context.Context, e *ServerEvent)
 
 // ServerEvent is safe for concurrent use, also after its handler has returned: an event that another process of the cluster has
@@ -128,10 +128,23 @@ type serverLane struct {
 	mu    sync.Mutex
 	queue []*ServerEvent
 	busy  bool
+	full  bool // and something was dropped since it was empty
 }
+
+// maxServerSide bounds the events of other processes that wait for a namespace's handlers.
+const maxServerSide = 1 << 16
 
 func (l *serverLane) push(e *ServerEvent) {
 	l.mu.Lock()
+	if len(l.queue) >= maxServerSide {
+		first := !l.full
+		l.full = true
+		l.mu.Unlock()
+		if first {
+			l.ns.server.opts.Logger.Error("socketio: server-side events are dropped, their handlers are too slow", "namespace", l.ns.name, "event", e.name)
+		}
+		return
+	}
 	start := !l.busy
 	l.busy = true
 	l.queue = append(l.queue, e)
@@ -146,7 +159,7 @@ func (l *serverLane) next() *ServerEvent {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(l.queue) == 0 {
-		l.queue, l.busy = nil, false
+		l.queue, l.busy, l.full = nil, false, false
 		return nil
 	}
 	e := l.queue[0]

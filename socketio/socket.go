@@ -80,6 +80,12 @@ func newSocket(c *conn, ns *Namespace, auth []byte) *Socket {
 	return s
 }
 
+// charge counts the socket against the inbound budget of its connection. Until CONNECT is answered, and from when it leaves until its
+// lane ends, it counts like an event that waits: a client that joins and leaves faster than hooks let it is not read from meanwhile.
+func (s *Socket) charge() { s.conn.session.Charge(len(s.handshake.auth)) }
+
+func (s *Socket) discharge() { s.conn.session.Discharge(len(s.handshake.auth)) }
+
 // setTicket makes the socket one that can be recovered, if it can.
 func (s *Socket) setTicket() {
 	if s.ns.recovery != nil && s.conn.session.Protocol() != 3 { // that of 2.x clients, which know nothing of recovery
@@ -300,6 +306,9 @@ func (s *Socket) leave(reason Reason) {
 
 // leaveUnlock ends sending and waiting, and makes the lane end. Called with mu held, releases it.
 func (s *Socket) leaveUnlock(state int32, reason Reason) {
+	if s.state.Load() == stateConnected {
+		s.charge()
+	}
 	s.state.Store(state)
 	if s.reason == "" {
 		s.reason = reason
