@@ -219,6 +219,7 @@ func (a *assembly) build() {
 			ConnectTimeout: a.settings.connectTimeout,
 			MaxAttachments: a.settings.maxAttachments,
 			Parser:         a.settings.parser,
+			Adapter:        a.settings.adapter,
 			Recovery:       a.settings.recovery,
 			Client:         a.settings.client,
 			Logger:         a.settings.logger,

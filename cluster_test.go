@@ -8,6 +8,7 @@ import (
 
 	"github.com/perch-go/perch"
 	"github.com/perch-go/perch/socketio"
+	"github.com/perch-go/perch/socketio/adapter/cluster"
 )
 
 // S-40 to S-45, S-71: what a namespace can be asked, and done to all of its sockets.
@@ -97,3 +98,26 @@ func TestServerAsksAndActs(t *testing.T) {
 
 // second is the error of a call that returns something else with it.
 func second[T any](_ T, err error) error { return err }
+
+// S-3: gateways of several processes, joined by an adapter, share their namespaces.
+func TestWithAdapter(t *testing.T) {
+	t.Parallel()
+	broker := cluster.NewMemory(nil)
+	var gateways []*gateway
+	var clients []*client
+	for range 2 {
+		g := handlers(nil)
+		_, srv := start(t, perch.WithGateways(g), perch.WithAdapter(cluster.New(broker.Open, cluster.Options{})))
+		gateways, clients = append(gateways, g), append(clients, join(t, srv, "/"))
+	}
+	if err := gateways[0].Server().Emit("news", 1); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range clients {
+		c.want(`42["news",1]`)
+	}
+	sockets, err := gateways[1].Server().FetchSockets(t.Context())
+	if err != nil || len(sockets) != 2 {
+		t.Errorf("%v, %v", sockets, err)
+	}
+}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/perch-go/perch/engineio"
 	"github.com/perch-go/perch/socketio"
+	"github.com/perch-go/perch/socketio/adapter"
 )
 
 // Option is safe for concurrent use, and for several apps. It is a setting of an [App].
@@ -31,6 +32,7 @@ type settings struct {
 	connectTimeout time.Duration
 	maxAttachments int
 	parser         socketio.Parser
+	adapter        adapter.Factory
 	recovery       *Recovery
 	errs           []error
 }
@@ -100,6 +102,13 @@ func WithMaxAttachments(n int) Option {
 // that clients speak by themselves.
 func WithParser(p socketio.Parser) Option {
 	return func(s *settings) { s.parser = p }
+}
+
+// WithAdapter sets what makes the adapter of each namespace: that of package
+// socketio/adapter/cluster joins several processes, so that what is sent to a namespace or
+// a room reaches the sockets in all of them. The default is each process for itself.
+func WithAdapter(f adapter.Factory) Option {
+	return func(s *settings) { s.adapter = f }
 }
 
 // Recovery is a plain value: how long, and how much of, what sockets may need to come back is
