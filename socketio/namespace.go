@@ -57,8 +57,11 @@ func newNamespace(s *Server, name string) *Namespace {
 	n := &Namespace{server: s, name: name}
 	n.inbox.ns = n
 	n.registry.Store(new(registry))
+	n.recovery = newRecovery(s)
 	n.adapter = s.opts.Adapter((*host)(n))
-	n.recovery = newRecovery(s, n.adapter)
+	if n.recovery != nil && !n.recovery.by(n.adapter) {
+		n.recovery = nil
+	}
 	return n
 }
 

@@ -42,7 +42,8 @@ type Options struct {
 	Adapter adapter.Factory
 
 	// Recovery lets a socket whose connection was lost come back within a while, with its id, its rooms and its data, and
-	// get what it missed (S-6). nil is off. The Adapter, if there is one, must be an adapter.Recoverer.
+	// get what it missed (S-6). nil is off. The Adapter, if there is one, must be an adapter.Recoverer: that of
+	// a cluster is one if its Bus is a cluster.Log.
 	Recovery *Recovery
 
 	// Client holds the files of the official JavaScript client, served under the server's path (S-2);

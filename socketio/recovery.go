@@ -79,6 +79,7 @@ func (h *host) Recovery() (adapter.RecoveryOptions, bool) {
 			}
 			return messageOf(v).Len(), nil
 		},
+		Evict: h.evict,
 		After: func(d time.Duration, fn func()) func() {
 			t := new(wheel.Timer)
 			s.wheel.Schedule(t, d, func() { s.pool.run(sweeping(fn)) })
@@ -95,6 +96,7 @@ func (fn sweeping) run() { fn() }
 // recovery is safe for concurrent use. It is what a namespace has for recovery beside its adapter.
 type recovery struct {
 	adapter adapter.Recoverer
+	blank   string // keeps the place of an offset
 	server  *Server
 
 	mu sync.Mutex
@@ -105,14 +107,23 @@ type recovery struct {
 }
 
 // errNotRecoverer: the server was given an adapter that cannot do what it is asked for.
-var errNotRecoverer = errors.New("socketio: Recovery is set and the Adapter does not implement adapter.Recoverer: take another adapter or leave Recovery out")
+var errNotRecoverer = errors.New("socketio: Recovery is set and the Adapter does not implement adapter.Recoverer: take another adapter (one for a cluster needs a Bus that is a cluster.Log) or leave Recovery out")
 
-func newRecovery(s *Server, a adapter.Adapter) *recovery {
-	r, ok := a.(adapter.Recoverer)
-	if !ok || s.opts.Recovery == nil {
+// newRecovery returns nil if the server has none. It is made before the adapter, which may already ask for somebody.
+func newRecovery(s *Server) *recovery {
+	if s.opts.Recovery == nil {
 		return nil
 	}
-	return &recovery{adapter: r, server: s, holders: make(map[string]*ticket)}
+	return &recovery{server: s, holders: make(map[string]*ticket)}
+}
+
+// by says which adapter does it, and reports whether that can.
+func (r *recovery) by(a adapter.Adapter) bool {
+	var ok bool
+	if r.adapter, ok = a.(adapter.Recoverer); ok {
+		r.blank = strings.Repeat("-", r.adapter.OffsetSize())
+	}
+	return ok
 }
 
 // ticket is what a socket has by which its client may get it back; nil for one that cannot be recovered. The fields belong
@@ -120,8 +131,10 @@ func newRecovery(s *Server, a adapter.Adapter) *recovery {
 type ticket struct {
 	socket *Socket
 	pid    string
-	gone   chan struct{} // closed when the last disconnect hook has returned
-	serial uint64        // of the claim, under recovery.mu
+	gone   chan struct{} // closed when the last disconnect hook has returned…
+	// …and then these are called, under recovery.mu. They do not block.
+	after  []func(held bool)
+	serial uint64 // of the claim, under recovery.mu
 
 	recovered bool              // does not change any more when the socket can be seen
 	missed    []*adapter.Packet // to be sent ahead of the answer to CONNECT
@@ -184,8 +197,34 @@ func (r *recovery) release(t *ticket) {
 	if t.pid != "" && r.holders[t.pid] == t {
 		delete(r.holders, t.pid)
 		close(t.gone)
+		for _, done := range t.after {
+			done(true)
+		}
 	}
 }
+
+// evict ends the socket that holds pid, whose client has come to another node.
+func (h *host) evict(pid string, done func(held bool)) {
+	r := h.recovery
+	r.mu.Lock()
+	held := r.holders[pid]
+	if held == nil {
+		r.mu.Unlock()
+		done(false)
+		return
+	}
+	held.after = append(held.after, done)
+	ghost := held.socket
+	r.mu.Unlock()
+	if ghost.state.Load() < stateLeft {
+		r.server.pool.run(eviction{ghost})
+	}
+}
+
+// eviction ends a connection, on a worker because its transport may take a moment.
+type eviction struct{ *Socket }
+
+func (e eviction) run() { e.conn.session.Close(engineio.ReasonTransportClose) }
 
 // Recovered reports whether the socket is one that was lost and has come back: with the id, the rooms and the data it had, and
 // its client has got or gets what it missed. It is known before the first hook runs.
@@ -426,6 +465,7 @@ func (s *Socket) deliver(p *adapter.Packet, reserve func(*engineio.Message) erro
 	if s.state.Load() >= stateLeft {
 		return ErrDisconnected
 	}
+	p.Offset = s.ns.recovery.blank
 	v, err := s.conn.server.recoverable(p)
 	if err != nil {
 		return err

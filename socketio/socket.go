@@ -159,7 +159,8 @@ func (c *socketContext) Value(key any) any {
 // String keeps fmt from looking at the socket's fields behind its locks.
 func (c *socketContext) String() string { return "socketio.Context(" + c.id + ")" }
 
-// Load returns what was stored under key (S-51).
+// Load returns what was stored under key (S-51). In a cluster, after a recovery, that is a parser.Raw: what JSON made of it; a [Key]
+// decodes it.
 func (s *Socket) Load(key string) (any, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -33,6 +33,6 @@
 // process. It numbers the packets under the ordering lock; the number, as text of a fixed width, is put into
 // encodings that were made with a place for it ([Stamped]), and what is stored are these encodings, once for
 // all. Of a member it remembers since when it was in which room: what was sent to a room before it came is
-// not missed, what was sent before it left is. An adapter that learns a packet's offset from a broker's log
-// sets [Packet.Offset] before anything is encoded.
+// not missed, what was sent before it left is. [Tracking] is that memory by itself, for adapters that
+// keep packets elsewhere, as package cluster does over the log of a broker.
 package adapter

@@ -22,9 +22,8 @@ type Packet struct {
 	// NoCompress keeps the packet from being compressed (S-68).
 	NoCompress bool
 
-	// Offset is the packet's place in the order of a namespace that can be recovered (S-78); "" outside of one.
-	// An adapter that learns it before anything is encoded sets it; one that draws it under the ordering lock
-	// leaves it to the encodings to put it in afterwards, see [Stamped].
+	// Offset is the packet's place in the order of a namespace that can be recovered (S-78); "" outside of one. Before it is
+	// drawn there is something of the same length, so that encodings have room for it, see [Stamped].
 	Offset string
 
 	// Nearly always there is one format, so the first one made is found without a lock.
@@ -66,9 +65,9 @@ func (p *Packet) Encoding(format string, encode func(*Packet) (any, error)) (any
 	return e.value, e.err
 }
 
-// stamp gives the packet its offset, and all its encodings. Called under the ordering lock, before the first
-// Append.
-func (p *Packet) stamp(offset string) {
+// Stamp gives the packet its offset, and all its encodings. It is called by adapters, under the ordering lock and before the
+// first Append.
+func (p *Packet) Stamp(offset string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.Offset = offset

@@ -11,7 +11,9 @@ import (
 type past struct {
 	// Under the ordering lock.
 	seen uint64 // nothing up to this number is missing: it is that of joining, or of the last recovery
-	last uint64 // the last packet that was appended
+	last uint64 // the last packet that was appended…
+	// …and its offset
+	offset string
 
 	// Guarded by the entry's lock.
 	stays []stay
@@ -31,6 +33,9 @@ const (
 )
 
 func newPast(now uint64) *past { return &past{seen: now, last: now} }
+
+// got notes that a packet was appended.
+func (p *past) got(n uint64, packet *Packet) { p.last, p.offset = n, packet.Offset }
 
 func (p *past) enter(room string, from uint64) {
 	if p != nil {

@@ -7,7 +7,8 @@ import (
 )
 
 // Recoverer is an adapter that can bring back a member which was lost together with what it missed, connection
-// state recovery (S-6). It is optional; [NewRecovering] makes the one of a single process.
+// state recovery (S-6). It is optional; [NewRecovering] makes the one of a single process, and package cluster has one over brokers
+// that keep a log.
 //
 // Every event that is neither volatile nor asks for an acknowledgement gets an offset, its place in the one
 // order of the namespace, which the client sends back when it returns. The offset is drawn, the packet stored
@@ -15,6 +16,8 @@ import (
 // offset that it names.
 type Recoverer interface {
 	Adapter
+	// OffsetSize is how long its offsets are; all are of one length, so that there is a place for them before they are drawn.
+	OffsetSize() int
 	// Deliver is Broadcast to the member of that id, in the same order. queue is called with it instead of its
 	// Prepare and Append, under the ordering lock, or not at all if it was just lost. Without such a member
 	// nothing is stored and Deliver returns [ErrLeft].
@@ -31,8 +34,9 @@ type Recoverer interface {
 
 // Session is a plain value: what is kept of a member that was lost (S-76).
 type Session struct {
-	PID  string // the secret by which its client gets it back
-	ID   string
+	PID string // the secret by which its client gets it back
+	ID  string
+	// Data come from another process as parser.Raw, like those of an [Info].
 	Data map[string]any
 	// Rooms are those that the member was in, without its own one. The adapter fills them in.
 	Rooms []string
@@ -64,6 +68,10 @@ type RecoveryOptions struct {
 	MaxPackets, MaxBytes, MaxSessions int
 	// Prepare makes the encoding that recovered members need, and returns its size.
 	Prepare func(p *Packet) (bytes int, err error)
+	// Evict ends the member that has this pid, if there is one, as its connection was lost: its client has come to another
+	// process. done is called when its session is saved, or at once if there was nobody; it does not block, and neither does
+	// Evict. nil is a host that is alone.
+	Evict func(pid string, done func(held bool))
 	// After calls fn, which does not block, after d unless it is stopped before.
 	After func(d time.Duration, fn func()) (stop func())
 }

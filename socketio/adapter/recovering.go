@@ -14,12 +14,11 @@ import (
 // Recovering is safe for concurrent use. It is [Memory] that keeps the sessions of members that were lost, and
 // for them the packets of the last minutes, each once.
 type Recovering struct {
-	*Memory
+	*Tracking
 	opts  RecoveryOptions
 	epoch string // begins its offsets, so that those of another process are known as such
 
-	backlog  backlog       // under the ordering lock
-	restored atomic.Uint64 // counts restored members; changes under the ordering lock
+	backlog backlog // under the ordering lock
 
 	sweeping atomic.Bool // a sweep is to come
 	mu       sync.Mutex
@@ -47,7 +46,7 @@ func NewRecovering(h Host, o RecoveryOptions) *Recovering {
 	var epoch [epochSize]byte
 	_, _ = rand.Read(epoch[:]) // never fails
 	r := &Recovering{
-		Memory:   NewMemory(h),
+		Tracking: NewTracking(h, OffsetSize),
 		opts:     o,
 		epoch:    base64.RawURLEncoding.EncodeToString(epoch[:])[:epochSize],
 		sessions: make(map[string]*list.Element),
@@ -57,7 +56,6 @@ func NewRecovering(h Host, o RecoveryOptions) *Recovering {
 			maxAge:     o.MaxDisconnection + o.Notice,
 		},
 	}
-	r.drawn = new(atomic.Uint64)
 	return r
 }
 
@@ -96,12 +94,11 @@ func (r *Recovering) number(offset string) (n uint64, ours, ok bool) {
 func (r *Recovering) draw(p *Packet, sel Selection, size int) (n uint64) {
 	b := &r.backlog
 	if p.Volatile {
-		p.stamp(r.offset(b.drawn))
+		p.Stamp(r.offset(b.drawn))
 		return 0
 	}
-	b.drawn++
-	p.stamp(r.offset(b.drawn))
-	r.drawn.Store(b.drawn)
+	b.drawn = r.Next()
+	p.Stamp(r.offset(b.drawn))
 	b.add(record{p.remains(), sel.Rooms, sel.Except}, size, time.Now())
 	return b.drawn
 }
@@ -111,104 +108,51 @@ func (r *Recovering) Broadcast(p *Packet, sel Selection) error {
 	if p.HasID {
 		return r.Memory.Broadcast(p, sel)
 	}
-	a := audiences.Get().(*audience)
-	defer a.release()
-	a.track = true
-	before := r.restored.Load()
-	r.gather(a, sel)
+	r.Blank(p)
 	size, err := r.opts.Prepare(p)
 	if err != nil {
 		return err
 	}
-	for _, mb := range a.members {
-		if err := mb.Prepare(p); err != nil {
-			return err
-		}
-	}
-	r.order.Lock()
-	if r.restored.Load() != before {
-		r.regather(a, sel)
-	}
-	n := r.draw(p, sel, size)
-	for i, mb := range a.members {
-		mb.Append(p)
-		if n > 0 {
-			a.entries[i].past.last = n
-		}
-	}
-	r.order.Unlock()
-	for _, mb := range a.members {
-		mb.Flush()
-	}
+	var n uint64
+	err = r.Place(p, sel, func(p *Packet) uint64 {
+		n = r.draw(p, sel, size)
+		return n
+	})
 	if n > 0 {
 		r.wake()
 	}
-	return nil
-}
-
-// regather adds the members that were restored since a was gathered: what they missed ended before the packet
-// that is about to be drawn, so it must not pass them by. They need no Prepare of their own. Called under the
-// ordering lock.
-func (r *Recovering) regather(a *audience, sel Selection) {
-	b := audiences.Get().(*audience)
-	defer b.release()
-	b.track = true
-	r.gather(b, sel)
-	have := make(room, len(a.entries))
-	for _, e := range a.entries {
-		have[e] = struct{}{}
-	}
-	for _, e := range b.entries {
-		if _, ok := have[e]; !ok && e.restored {
-			a.members = append(a.members, e.member)
-			a.entries = append(a.entries, e)
-		}
-	}
+	return err
 }
 
 // Deliver delivers p to one member.
 func (r *Recovering) Deliver(p *Packet, id string, queue func(Member)) error {
-	e := r.entry(id)
-	if e == nil {
-		return ErrLeft
-	}
+	r.Blank(p)
 	size, err := r.opts.Prepare(p)
 	if err != nil {
 		return err
 	}
-	r.order.Lock()
-	n := r.draw(p, Selection{Rooms: []string{id}}, size)
-	if n > 0 {
-		e.past.last = n // also if it is just being saved
-	}
-	if now := r.entry(id); now != nil { // it may have been lost and restored meanwhile
-		e = now
-		if n > 0 {
-			e.past.last = n
-		}
-		queue(e.member)
-	}
-	r.order.Unlock()
-	e.member.Flush()
+	var n uint64
+	err = r.PlaceOne(p, id, func(p *Packet) uint64 {
+		n = r.draw(p, Selection{Rooms: []string{id}}, size)
+		return n
+	}, queue)
 	if n > 0 {
 		r.wake()
 	}
-	return nil
+	return err
 }
+
+// OffsetSize is [OffsetSize].
+func (r *Recovering) OffsetSize() int { return OffsetSize }
 
 // Save takes the member out and keeps its session.
 func (r *Recovering) Save(s Session) {
-	// Before it is taken out: what passes it by from then on is greater than at.
-	r.order.Lock()
-	e := r.entry(s.ID)
-	sv := &saved{Session: s, at: r.backlog.drawn}
-	if e != nil {
-		sv.past, sv.last = e.past, e.past.last
-	}
-	r.order.Unlock()
-	if e == nil || r.remove(s.ID) != e {
+	var last uint64
+	e, at := r.release(s.ID, func(past *past) { last = past.last })
+	if e == nil {
 		return
 	}
+	sv := &saved{Session: s, past: e.past, at: at, last: last}
 	sv.Rooms = sv.past.rooms()
 	if sv.Expires.IsZero() {
 		sv.Expires = time.Now().Add(r.opts.MaxDisconnection)
@@ -271,7 +215,7 @@ func (r *Recovering) Restore(_ context.Context, pid, offset string, join func(Se
 	missed, last = past.among(missed, last, r.backlog.after(upto))
 	sv.past.seen = from                    // whatever its client's offset is, if it is not older
 	sv.past.last = max(sv.past.last, last) // these are on their way to it now
-	r.admit(mb, sv)
+	r.admit(mb, sv.past)
 	return missed, true, nil
 }
 
@@ -308,18 +252,6 @@ func (m memory) among(missed []*Packet, last uint64, runs []run) ([]*Packet, uin
 		}
 	}
 	return missed, last
-}
-
-// admit makes mb a member where sv was one. Called under the ordering lock.
-func (r *Recovering) admit(mb Member, sv *saved) {
-	e := &entry{member: mb, past: sv.past, restored: true, rooms: sv.past.rooms()}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	r.insert(e)
-	for _, name := range e.rooms {
-		r.enter(e, name)
-	}
-	r.restored.Add(1)
 }
 
 // Sessions is the number of sessions that are kept.

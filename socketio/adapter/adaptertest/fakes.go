@@ -19,6 +19,7 @@ type host struct {
 	mu     sync.Mutex
 	events []string
 	handle func(adapter.ServerEvent)
+	evict  func(pid string, done func(bool))
 }
 
 func (h *host) Name() string { return h.name }
@@ -52,6 +53,16 @@ func (h *host) Recovery() (adapter.RecoveryOptions, bool) {
 			}
 			return len(v.(*written).text), nil
 		},
+		Evict: func(pid string, done func(held bool)) {
+			h.mu.Lock()
+			evict := h.evict
+			h.mu.Unlock()
+			if evict == nil {
+				done(false)
+				return
+			}
+			evict(pid, done)
+		},
 		After: func(d time.Duration, fn func()) func() {
 			timer := time.AfterFunc(d, fn)
 			return func() { timer.Stop() }
@@ -64,6 +75,13 @@ func (h *host) on(handle func(adapter.ServerEvent)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.handle = handle
+}
+
+// keep says what is done to evict a member.
+func (h *host) keep(evict func(pid string, done func(bool))) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.evict = evict
 }
 
 func (h *host) got() []string {

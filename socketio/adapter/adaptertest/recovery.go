@@ -2,6 +2,7 @@ package adaptertest
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -28,10 +29,15 @@ type restored struct {
 // restore brings a member back on the last node: it has got everything up to offset.
 func (c *cluster) restore(t *testing.T, id, offset string) (restored, bool) {
 	t.Helper()
+	return c.restoreOn(t, c.last(), id, offset)
+}
+
+func (c *cluster) restoreOn(t *testing.T, on *node, id, offset string) (restored, bool) {
+	t.Helper()
 	var back restored
-	packets, ok, err := c.last().Adapter.(adapter.Recoverer).Restore(t.Context(), "pid-"+id, offset, func(s adapter.Session) adapter.Member {
+	packets, ok, err := on.Adapter.(adapter.Recoverer).Restore(t.Context(), "pid-"+id, offset, func(s adapter.Session) adapter.Member {
 		back.session = s
-		back.member = &member{id: s.ID, home: c.last(), pending: make(map[uint64]func(adapter.Arguments, error))}
+		back.member = &member{id: s.ID, home: on, pending: make(map[uint64]func(adapter.Arguments, error))}
 		return back.member
 	})
 	if ok != (err == nil) {
@@ -85,7 +91,8 @@ var recoveries = []test{
 		if want := []string{`["unseen",2]`, `["everybody",<x>]`, `["r"]`, `["own"]`}; !ok || !slices.Equal(back.missed, want) {
 			t.Errorf("missed %q, want %q", back.missed, want)
 		}
-		if back.session.ID != "a" || back.session.PID != "pid-a" || back.session.Data["k"] != "a" {
+		k := ""
+		if _, err := (&adapter.Info{Data: back.session.Data}).Decode("k", &k); err != nil || back.session.ID != "a" || back.session.PID != "pid-a" || k != "a" {
 			t.Errorf("session %+v", back.session)
 		}
 		in := c.last().Rooms("a")
@@ -284,6 +291,77 @@ var recoveries = []test{
 			t.Errorf("%d restored it", n)
 		}
 	})},
+	// #4880: its client is back, on another node, before the one that it was on has noticed.
+	{name: "still a member elsewhere", nodes: 2, run: recovering(func(t *testing.T, c *cluster) {
+		a := c.members[0]
+		c.joins(t, "a", "r")
+		c.broadcast(t, event("seen"), adapter.Selection{})
+		c.got(t, everybody(abc, `["seen"]`))
+		offset := a.seen()
+		c.broadcast(t, event("unseen"), to("r"))
+		c.nodes[0].host.keep(func(pid string, done func(bool)) {
+			if pid != "pid-a" {
+				t.Errorf("%s is evicted", pid)
+			}
+			go func() {
+				c.lose(a)
+				done(true)
+			}()
+		})
+		back, ok := c.restore(t, "a", offset)
+		if !ok || !slices.Equal(back.missed, []string{`["unseen"]`}) {
+			t.Errorf("missed %q, %v", back.missed, ok)
+		}
+		if _, ok := c.node(0).Member("a"); ok {
+			t.Error("a is in two places")
+		}
+	})},
+	// Engine rule 7: on one node after the other, each of which broadcasts.
+	{name: "from node to node amid broadcasts", nodes: 2, run: recovering(func(t *testing.T, c *cluster) {
+		const n = 300
+		m := c.members[0]
+		c.joins(t, "a", "r")
+		var wg sync.WaitGroup
+		for i, node := range c.nodes {
+			wg.Go(func() {
+				for j := range n {
+					if err := node.Broadcast(event("x", i, j), to("r", "none")); err != nil {
+						t.Error(err)
+					}
+					if j%10 == 0 {
+						<-time.After(time.Millisecond)
+					}
+				}
+			})
+		}
+		next, got, offset := make([]int, len(c.nodes)), 0, ""
+		take := func(events []string, latest string) {
+			for _, e := range events {
+				var i, j int
+				if _, err := fmt.Sscanf(e, `["x",%d,%d]`, &i, &j); err != nil || j != next[i] {
+					t.Errorf("got %s, want number %d", e, next[i])
+				}
+				next[i] = j + 1
+				got++
+			}
+			if len(events) > 0 {
+				offset = latest
+			}
+		}
+		for turn := 1; got < n*len(c.nodes) && !t.Failed(); turn++ {
+			c.lose(m)
+			take(m.all())
+			back, ok := c.restoreOn(t, c.node(turn), "a", offset)
+			if !ok {
+				t.Error("not restored")
+				break
+			}
+			take(back.missed, back.offset)
+			m = back.member
+			<-time.After(time.Duration(turn%7) * time.Millisecond)
+		}
+		wg.Wait()
+	})},
 	// Engine rule 7: lost and back while others broadcast, many times over. What it has got when it is lost it acknowledges,
 	// what comes then is lost on the way.
 	{name: "coming and going amid broadcasts", run: recovering(func(t *testing.T, c *cluster) {
@@ -313,6 +391,9 @@ var recoveries = []test{
 			}
 			m = back.member
 			c.members[0] = m
+			if len(back.missed) == 0 {
+				<-time.After(time.Millisecond) // it may be on its way
+			}
 		}
 		wg.Wait()
 		if !slices.Equal(got, numbered(n)) {

@@ -57,7 +57,17 @@ func New(open OpenBus, o Options) adapter.Factory {
 		o.Logger = slog.Default()
 	}
 	w := wheel.New(tick) // which holds nothing when all adapters are closed
-	return func(h adapter.Host) adapter.Adapter { return newAdapter(h, open, o, w) }
+	return func(h adapter.Host) adapter.Adapter {
+		a := newAdapter(h, open, o, w)
+		if recovery, on := h.Recovery(); on && a.log != nil {
+			a.rec = newRecovering(a, recovery)
+		}
+		a.start()
+		if a.rec != nil {
+			return a.rec
+		}
+		return a
+	}
 }
 
 // Adapter is safe for concurrent use. It is one node of a cluster, for one namespace.
@@ -69,14 +79,18 @@ type Adapter struct {
 	uid   string
 	opts  Options
 	bus   Bus
+	log   Log         // the bus, if it is one
+	rec   *Recovering // the adapter, if it is one
 	wheel *wheel.Wheel
 
-	start     time.Time
-	spoke     atomic.Int64  // when something was published last, after start
+	began     time.Time
+	spoke     atomic.Int64  // when something was published last, after it began
 	published atomic.Uint64 // how much has been
+	logged    atomic.Uint64 // how much beside that has gone into the log
 
 	mu        sync.Mutex
 	closed    bool
+	reached   Offset // the last of the log that has come
 	peers     map[string]*peer
 	requests  map[string]*request       // of this node, by their id
 	questions map[questionKey]*question // of other nodes
@@ -93,21 +107,26 @@ func newAdapter(h adapter.Host, open OpenBus, o Options, w *wheel.Wheel) *Adapte
 		uid:       newID(),
 		opts:      o,
 		wheel:     w,
-		start:     time.Now(),
+		began:     time.Now(),
 		peers:     make(map[string]*peer),
 		requests:  make(map[string]*request),
 		questions: make(map[questionKey]*question),
 	}
 	a.bus = open(a.name, a.uid)
+	a.log, _ = a.bus.(Log)
+	return a
+}
+
+// start joins the cluster.
+func (a *Adapter) start() {
 	if o, ok := a.bus.(RoomObserver); ok {
 		a.Observe(o.RoomEvents())
 	}
 	a.bus.Subscribe(a.receive)
 	if err := a.publish(&Message{Type: InitialHeartbeat}); err != nil {
-		o.Logger.Warn("cluster: the other nodes do not know of this one yet", "namespace", a.name, "error", err)
+		a.opts.Logger.Warn("cluster: the other nodes do not know of this one yet", "namespace", a.name, "error", err)
 	}
-	a.schedule(o.HeartbeatInterval)
-	return a
+	a.schedule(a.opts.HeartbeatInterval)
 }
 
 // UID is the node's name in the cluster.
@@ -115,11 +134,15 @@ func (a *Adapter) UID() string { return a.uid }
 
 // publish says something to all nodes.
 func (a *Adapter) publish(m *Message) error {
-	m.UID, m.Namespace, m.Seq = a.uid, a.name, a.published.Add(1)
+	counter := &a.published
+	if a.log != nil && m.Logged() {
+		counter = &a.logged // what comes twice is known by its offset; the others are not to be missed for it
+	}
+	m.UID, m.Namespace, m.Seq = a.uid, a.name, counter.Add(1)
 	if err := a.bus.Publish(m); err != nil {
 		return &UnreachedError{err}
 	}
-	a.spoke.Store(int64(time.Since(a.start)))
+	a.spoke.Store(int64(time.Since(a.began)))
 	return nil
 }
 
@@ -145,12 +168,18 @@ func (a *Adapter) Broadcast(p *adapter.Packet, sel adapter.Selection) error {
 	if sel.Local {
 		return a.Memory.Broadcast(p, sel)
 	}
-	args, err := adapter.NewValues(p.Args...)
+	m, err := a.message(p, sel)
 	if err != nil {
 		return err
 	}
-	unreached := a.publish(&Message{Type: Broadcast, Event: p.Event, Args: args, Opts: packOpts(p, sel)})
+	unreached := a.publish(m)
 	return cmp.Or(a.Memory.Broadcast(p, sel), unreached)
+}
+
+// message is a broadcast for other nodes.
+func (a *Adapter) message(p *adapter.Packet, sel adapter.Selection) (*Message, error) {
+	args, err := adapter.NewValues(p.Args...)
+	return &Message{Type: Broadcast, Event: p.Event, Args: args, Opts: packOpts(p, sel)}, err
 }
 
 // JoinAll adds the members meant by sel to rooms, wherever they are.

@@ -37,6 +37,8 @@ type fields struct {
 	ID        string       `json:"id,omitzero"`
 	Left      bool         `json:"left,omitzero"`
 	Rest      []parser.Raw `json:"rest,omitzero"`
+	PID       string       `json:"pid,omitzero"`
+	Held      bool         `json:"held,omitzero"`
 }
 
 type opts struct {
@@ -140,6 +142,8 @@ func (m *Message) pack() (*fields, error) {
 	case BroadcastClientCount:
 		f.Count, f.Who, f.Targets = &m.Count, m.Who, m.Targets
 	case Forget:
+	case Evict, EvictResponse:
+		f.PID, f.Held = m.PID, m.Held
 	default:
 		return nil, nil
 	}
@@ -208,6 +212,7 @@ func (m *Message) unpack(f *fields) error {
 		m.Count = *f.Count
 	}
 	m.Who, m.Targets, m.ID, m.Left = f.Who, f.Targets, f.ID, f.Left
+	m.PID, m.Held = f.PID, f.Held
 	switch m.Type {
 	case Broadcast:
 		var p packet

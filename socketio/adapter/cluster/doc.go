@@ -31,4 +31,15 @@
 //
 // What one node broadcasts arrives everywhere in that order. Two broadcasts of different nodes may arrive in different order
 // at different nodes.
+//
+// # Recovery
+//
+// Over a Bus that is a [Log], and for a host that wants it, New makes a [Recovering]: a member that was lost on one node comes back
+// on any, with what it missed, each event once and those of a node in their order. A node delivers its own broadcasts at once, as it
+// does without recovery, so that nothing that is done after one overtakes it, and none waits for the broker. The offset
+// that clients get says both how far they have read the log and which broadcasts of their node they have seen ahead of it; any
+// node can tell from it what is missing.
+//
+// What is broadcast to one process only is not kept, and an event is lost to recovery if the Bus does not take it. A node that dies
+// has saved no sessions: its clients connect afresh.
 package cluster

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"container/heap"
 	"maps"
 	"slices"
@@ -9,35 +10,49 @@ import (
 )
 
 // Memory is safe for concurrent use. It is a broker that joins the nodes of one process, for tests: every message is
-// encoded, and decoded by each node that it goes to, as it would be on its way through a real one.
+// encoded, and decoded by each node that it goes to, as it would be on its way through a real one. Its buses are [Log]s.
 type Memory struct {
+	// MaxEntries bounds the log of each namespace; the oldest entries go first. It is set before anything else. 0 is 10,000.
+	MaxEntries int
+
 	fault func(from, to string, m *Message) Fault
 
 	mu    sync.Mutex
 	buses map[string]map[string]*memoryBus // by namespace and uid
+	logs  map[string]*memoryLog            // by namespace
 }
 
 // Fault is a plain value: what becomes of a message on its way to a node. The zero value is that it arrives at once.
 type Fault struct {
-	// Lost drops the message.
+	// Lost drops the message. One that is lost on its way to the node that it is from, never gets into the log.
 	Lost bool
 	// Again is how many times more it arrives.
 	Again int
 	// Delay is how long it takes. What the same node sends later waits for it, so that their order stays.
 	Delay time.Duration
-	// Alone lets it be late alone: nothing waits for it, nor it for anything before.
+	// Alone lets it be late alone: nothing waits for it, nor it for anything before. What comes from the log is never.
 	Alone bool
 }
 
 // NewMemory returns a broker. fault, unless it is nil, is asked about each message and each node that it goes to,
 // concurrently.
 func NewMemory(fault func(from, to string, m *Message) Fault) *Memory {
-	return &Memory{fault: fault, buses: make(map[string]map[string]*memoryBus)}
+	return &Memory{fault: fault, buses: make(map[string]map[string]*memoryBus), logs: make(map[string]*memoryLog)}
 }
 
 // Open is an [OpenBus].
 func (b *Memory) Open(namespace, uid string) Bus {
-	return &memoryBus{broker: b, namespace: namespace, uid: uid, wake: make(chan struct{}, 1), latest: make(map[string]time.Time)}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	log := b.logs[namespace]
+	if log == nil {
+		log = &memoryLog{max: cmp.Or(b.MaxEntries, 10_000), sessions: make(map[string]memorySession)}
+		b.logs[namespace] = log
+	}
+	return &memoryBus{
+		memoryLog: log, broker: b, namespace: namespace, uid: uid,
+		wake: make(chan struct{}, 1), latest: make(map[string]time.Time),
+	}
 }
 
 // nodes are the nodes of a namespace: all, or the one named.
@@ -55,6 +70,7 @@ func (b *Memory) nodes(namespace, uid string) []*memoryBus {
 
 // memoryBus is safe for concurrent use. A goroutine of its own, from Subscribe to Close, receives what it is sent.
 type memoryBus struct {
+	*memoryLog
 	broker    *Memory
 	namespace string
 	uid       string
@@ -64,7 +80,7 @@ type memoryBus struct {
 	closed bool
 	order  uint64
 	queue  parcels
-	latest map[string]time.Time // when the last parcel of each node is due
+	latest map[string]time.Time // when the last parcel of each node is due, and under "" that of the log
 }
 
 // parcel is a message on its way.
@@ -121,20 +137,34 @@ func (b *memoryBus) deliver(uid string, m *Message) error {
 	if err != nil {
 		return err
 	}
-	for _, to := range b.broker.nodes(b.namespace, uid) {
-		var f Fault
-		if b.broker.fault != nil {
-			f = b.broker.fault(b.uid, to.uid, m)
+	from, offset := b.uid, Offset{}
+	if uid == "" && m.Logged() {
+		if b.fault(b, m).Lost {
+			return nil
 		}
+		b.appending.Lock() // until it is in all queues, so that they have the order of the log
+		defer b.appending.Unlock()
+		from, offset = "", b.add(data)
+	}
+	for _, to := range b.broker.nodes(b.namespace, uid) {
+		f := b.fault(to, m)
 		for i := 0; i <= f.Again && !f.Lost; i++ {
 			m, err := Decode(slices.Clone(data))
 			if err != nil {
 				return err // this says that Encode is wrong
 			}
-			to.put(b.uid, m, f)
+			m.Offset = offset
+			to.put(from, m, f)
 		}
 	}
 	return nil
+}
+
+func (b *memoryBus) fault(to *memoryBus, m *Message) Fault {
+	if b.broker.fault == nil {
+		return Fault{}
+	}
+	return b.broker.fault(b.uid, to.uid, m)
 }
 
 func (b *memoryBus) put(from string, m *Message, f Fault) {
@@ -144,7 +174,7 @@ func (b *memoryBus) put(from string, m *Message, f Fault) {
 		return
 	}
 	due := time.Now().Add(f.Delay)
-	if last := b.latest[from]; !f.Alone {
+	if last := b.latest[from]; !f.Alone || from == "" {
 		if due.Before(last) {
 			due = last
 		}

@@ -28,8 +28,10 @@ const (
 	BroadcastClientCount   Type = 11 // RequestID, Count
 	BroadcastAck           Type = 12 // RequestID, Args[0]
 	Close                  Type = 13 // a node ends
-	// Forget is ours: the node that asked with RequestID waits no more. Node's adapters ignore it.
-	Forget Type = 113
+	// These are ours, and Node's adapters ignore them.
+	Forget        Type = 113 // RequestID: the node that asked with it waits no more
+	Evict         Type = 114 // RequestID, PID: the client of that session has come to the node that says this
+	EvictResponse Type = 115 // RequestID, Held
 )
 
 func (t Type) String() string {
@@ -45,6 +47,10 @@ func (t Type) String() string {
 		return names[t]
 	case t == Forget:
 		return "FORGET"
+	case t == Evict:
+		return "EVICT"
+	case t == EvictResponse:
+		return "EVICT_RESPONSE"
 	}
 	return "Type(" + strconv.Itoa(int(t)) + ")"
 }
@@ -78,6 +84,25 @@ type Message struct {
 	Targets []string
 	ID      string
 	Left    bool
+
+	// PID is that of a session, and Held whether somebody had it.
+	PID  string
+	Held bool
+
+	// Offset is set by a [Log] in what it delivers: the entry's place. It is not sent.
+	Offset Offset
+}
+
+// Logged reports whether the message is one that a [Log] keeps: what all nodes have to see in one order, and InitialHeartbeat, by
+// which a node learns where the log stands when it begins.
+func (m *Message) Logged() bool {
+	switch m.Type {
+	case Broadcast:
+		return m.RequestID == ""
+	case InitialHeartbeat, Join, Leave, Disconnect:
+		return true
+	}
+	return false
 }
 
 // Opts is a plain value: a selection and flags, as they go from node to node.

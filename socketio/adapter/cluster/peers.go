@@ -8,7 +8,8 @@ const emitter = "emitter"
 // peer is another node. It is guarded by Adapter.mu.
 type peer struct {
 	seen      time.Time
-	published window // of what it says to all
+	published window // of what it says to all, but for what a log has
+	ours      bool   // it counts what it says, as those of Node's do not
 	// A node that has been silent for too long is lost, until it speaks again. One that has closed stays
 	// closed, whatever comes of it late. Either is remembered for a while.
 	lost, closed bool
@@ -17,15 +18,22 @@ type peer struct {
 func (p *peer) alive() bool { return !p.lost && !p.closed }
 
 // admit notes that a message has come, and reports whether it is to be handled: its sender is not known to have
-// closed, and it did not come before.
+// closed, and it did not come before. What a log has was said before that, however late it comes.
 func (a *Adapter) admit(m *Message) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
 		return false
 	}
-	if m.UID == "" || m.UID == emitter {
-		return true
+	logged := m.Offset != Offset{}
+	if logged {
+		if m.Offset.Compare(a.reached) <= 0 {
+			return false
+		}
+		a.reached = m.Offset
+	}
+	if m.UID == "" || m.UID == emitter || m.UID == a.uid {
+		return logged || m.UID != a.uid
 	}
 	p := a.peers[m.UID]
 	if p == nil {
@@ -33,14 +41,15 @@ func (a *Adapter) admit(m *Message) bool {
 		a.peers[m.UID] = p
 	}
 	if p.closed {
-		return false
+		return logged
 	}
 	p.seen, p.lost = time.Now(), false
 	if !a.sweeping {
 		a.sweeping = true
 		a.wheel.Schedule(&a.sweeper, a.opts.HeartbeatTimeout, a.sweep)
 	}
-	return m.Seq == 0 || p.published.first(m.Seq)
+	p.ours = p.ours || m.Seq > 0
+	return m.Seq == 0 || logged || p.published.first(m.Seq)
 }
 
 // alive are the names of the nodes that are there. Called with mu held.
@@ -116,7 +125,7 @@ func (a *Adapter) gone(uid string) {
 
 // beat says that this node lives when it has said nothing else for long enough.
 func (a *Adapter) beat() {
-	idle := time.Since(a.start) - time.Duration(a.spoke.Load())
+	idle := time.Since(a.began) - time.Duration(a.spoke.Load())
 	if idle+tick < a.opts.HeartbeatInterval {
 		a.schedule(a.opts.HeartbeatInterval - idle)
 		return

@@ -11,7 +11,13 @@ import (
 
 // receive handles what comes from the Bus.
 func (a *Adapter) receive(m *Message) {
-	if m.UID == a.uid || m.Namespace != "" && m.Namespace != a.name || !a.admit(m) {
+	if m.Namespace != "" && m.Namespace != a.name || !a.admit(m) {
+		return
+	}
+	if a.rec != nil && (m.Offset != Offset{}) {
+		defer a.rec.pass(m)
+	}
+	if m.UID == a.uid {
 		return
 	}
 	switch m.Type {
@@ -33,7 +39,9 @@ func (a *Adapter) receive(m *Message) {
 		a.send(m.UID, &Message{Type: FetchResponse, RequestID: m.RequestID, Members: infos})
 	case ServerSideEmit:
 		a.host.ServerSideEvent(a.serverEvent(m))
-	case FetchResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck:
+	case Evict:
+		a.receiveEvict(m)
+	case FetchResponse, ServerSideEmitResponse, BroadcastClientCount, BroadcastAck, EvictResponse:
 		a.mu.Lock()
 		r := a.requests[m.RequestID]
 		if r != nil {
@@ -64,10 +72,13 @@ func (a *Adapter) receiveBroadcast(m *Message) {
 		NoCompress: m.Opts.NoCompress,
 	}
 	var err error
-	if m.RequestID == "" {
-		err = a.Memory.Broadcast(p, m.Opts.selection())
-	} else {
+	switch {
+	case m.RequestID != "":
 		err = a.ask(m, p)
+	case a.rec != nil:
+		err = a.rec.deliver(m, p)
+	default:
+		err = a.Memory.Broadcast(p, m.Opts.selection())
 	}
 	if err != nil {
 		a.opts.Logger.Error("cluster: a broadcast of another node cannot be delivered",

@@ -31,7 +31,6 @@ type notice struct {
 
 // begin registers a request to the nodes that are there.
 func (a *Adapter) begin(ctx context.Context) (*request, error) {
-	r := &request{id: newID(), in: inbox.New[notice](), missing: make(map[string]bool)}
 	count := 0
 	if c, ok := a.bus.(Counter); ok {
 		var err error
@@ -39,15 +38,26 @@ func (a *Adapter) begin(ctx context.Context) (*request, error) {
 			return nil, &UnreachedError{err}
 		}
 	}
+	r, err := a.register(func(*peer) bool { return true })
+	if err == nil {
+		r.nameless = max(count-1-len(r.missing), 0)
+	}
+	return r, err
+}
+
+// register registers a request to those of the nodes that are there.
+func (a *Adapter) register(asked func(*peer) bool) (*request, error) {
+	r := &request{id: newID(), in: inbox.New[notice](), missing: make(map[string]bool)}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.closed {
 		return nil, ErrClosed
 	}
 	for _, uid := range a.alive() {
-		r.missing[uid] = true
+		if asked(a.peers[uid]) {
+			r.missing[uid] = true
+		}
 	}
-	r.nameless = max(count-1-len(r.missing), 0)
 	a.requests[r.id] = r
 	return r, nil
 }

@@ -23,7 +23,7 @@ func (g *grave) bury(a adapter.Adapter) {
 	if g.dead == nil {
 		g.dead = make(map[string]bool)
 	}
-	g.dead[a.(*Adapter).UID()] = true
+	g.dead[a.(interface{ UID() string }).UID()] = true
 }
 
 func (g *grave) has(uids ...string) bool {
