@@ -56,9 +56,7 @@ func (s *Server) stopping() bool { return s.refusing.Load() }
 // look at the path: that is up to who mounts the server (S-1, S-12), and so are upgrade requests for
 // other paths, which net/http gives to their own handlers (S-22).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.stopping() {
-		w.Header().Set("Connection", "close")
-		s.writeBody(w, r, http.StatusServiceUnavailable, "text/plain; charset=utf-8", "server is shutting down")
+	if s.turnedAway(w, r) {
 		return
 	}
 	if !validOrigin(r.Header.Get("Origin")) {
@@ -85,6 +83,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.serve(w, r)
+}
+
+// turnedAway answers a request if the server is shutting down, and reports whether it did.
+func (s *Server) turnedAway(w http.ResponseWriter, r *http.Request) bool {
+	if !s.stopping() {
+		return false
+	}
+	w.Header().Set("Connection", "close")
+	s.writeBody(w, r, http.StatusServiceUnavailable, "text/plain; charset=utf-8", "server is shutting down")
+	return true
 }
 
 // serve is ServeHTTP behind CORS and the middlewares.
@@ -117,6 +125,9 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 			s.refuseFor(w, &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Err: context.Cause(r.Context())})
 			return
 		}
+	}
+	if s.turnedAway(w, r) { // AllowRequest and middlewares may have taken their time
+		return
 	}
 	if protocolOf(r) == 3 && !s.opts.AllowEIO3 {
 		s.refuse(w, r, CodeUnsupportedProtocol, "")
@@ -174,11 +185,14 @@ func (s *Server) openSession(session *Session) bool {
 	session.mu.Lock()
 	session.addPacketLocked(packetOpen, open)
 	session.mu.Unlock()
-	session.handler = s.accept(session)
+	session.attach(s.accept(session))
 	s.sessions.add(session)
 	s.stats.opened.Add(1)
 	if s.stopping() { // Shutdown may have missed it
 		session.end(ReasonForcedClose, nil)
+	}
+	if session.hasEnded() { // or before it was stored: what was sent at once is more than its budget takes
+		s.sessions.remove(session)
 		return false
 	}
 	session.startHeartbeat()

@@ -33,6 +33,45 @@ func (s *Session) opened() {
 	}
 }
 
+// closedFor tells the Handler, at once or when there is one.
+func (s *Session) closedFor(reason Reason, err error) {
+	s.mu.Lock()
+	h := s.handler
+	if h == nil {
+		s.handler = &unaccepted{reason, err}
+	}
+	s.mu.Unlock()
+	if h != nil {
+		h.HandleClose(reason, err)
+	}
+}
+
+// attach gives the session its Handler.
+func (s *Session) attach(h Handler) {
+	s.mu.Lock()
+	early, _ := s.handler.(*unaccepted)
+	s.handler = h
+	s.mu.Unlock()
+	if early != nil {
+		h.HandleClose(early.reason, early.err)
+	}
+}
+
+func (s *Session) hasEnded() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state == closed
+}
+
+// unaccepted stands for the Handler of a session that ends, or is closed, while it is being accepted.
+type unaccepted struct {
+	reason Reason
+	err    error
+}
+
+func (*unaccepted) HandleMessage([]byte, bool) {}
+func (*unaccepted) HandleClose(Reason, error)  {}
+
 // state is where a session is in its life; it only ever goes forward.
 type state uint8
 
@@ -62,7 +101,7 @@ type Session struct {
 	server    *Server
 	id        string
 	handshake *Handshake
-	handler   Handler
+	handler   Handler    // see attach
 	v3        *protocol3 // nil for a client of protocol 4
 
 	mu        sync.Mutex
@@ -82,14 +121,14 @@ type Session struct {
 	out      *outbox // what is queued; nil when that is nothing
 	bytes    int     // queued or being written
 	packets  int
-	deflate  *Deflate // how ws compresses, nil if it does not
-	writing  bool     // somebody owns writing to ws, until the queue is empty
-	stalled  bool     // that is a goroutine, because the peer does not take the bytes
-	holding  bool     // the reader is in a batch and will flush when it ends
-	listed   bool     // on the dirty list of another reader's batch
-	peerDone bool     // the peer has sent its close frame
-	doomed   bool     // over its budget, about to end
-	stuck    bool     // nothing was written since the last beat that looked, see onBeat
+	writing  bool // somebody owns writing to ws, until the queue is empty
+	stalled  bool // that is a goroutine, because the peer does not take the bytes
+	holding  bool // the reader is in a batch and will flush when it ends
+	listed   bool // on the dirty list of another reader's batch
+	peerDone bool // the peer has sent its close frame
+	deflates bool // ws compresses
+	doomed   bool // over its budget, about to end
+	stuck    bool // nothing was written since the last beat that looked, see onBeat
 	room     chan struct{}
 	// congested is whether more than half of the budget is in use; it changes under mu.
 	congested atomic.Bool
@@ -188,7 +227,7 @@ func (s *Session) shut(reason Reason, err error, status uint16, text string) {
 	if upgrade != nil {
 		_ = upgrade.Close() // its reader sees to the rest
 	}
-	s.server.goroutines.run(func() { s.handler.HandleClose(reason, err) })
+	s.server.goroutines.run(func() { s.closedFor(reason, err) })
 }
 
 // hasten is for a closing session whose server is going away. One that waits for its client's last poll ends
@@ -234,7 +273,7 @@ func (s *Session) end(reason Reason, err error) {
 		close(p.ready)
 	}
 	s.server.wheel.Stop(&s.beat)
-	s.server.sessions.remove(s.id)
+	s.server.sessions.remove(s)
 	if ws != nil {
 		_ = ws.conn.Close()
 	}
@@ -243,7 +282,7 @@ func (s *Session) end(reason Reason, err error) {
 	}
 	if wasOpen {
 		stats.count(reason)
-		s.handler.HandleClose(reason, err)
+		s.closedFor(reason, err)
 	}
 }
 

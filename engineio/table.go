@@ -67,11 +67,14 @@ func (t *table) find(id string) *Session {
 	return shard.sessions[id]
 }
 
-func (t *table) remove(id string) {
-	shard := &t.shards[t.shard(id)]
+// remove does nothing for a session that is not there, though its id may be reserved for it.
+func (t *table) remove(s *Session) {
+	shard := &t.shards[t.shard(s.id)]
 	shard.mu.Lock()
-	_, ok := shard.sessions[id]
-	delete(shard.sessions, id)
+	ok := shard.sessions[s.id] == s
+	if ok {
+		delete(shard.sessions, s.id)
+	}
 	shard.mu.Unlock()
 	if ok && t.count.Add(-1) == 0 {
 		t.zero.notify()

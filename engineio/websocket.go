@@ -22,7 +22,6 @@ type webSocket struct {
 	session *Session
 	conn    stream.Conn
 	frames  wsframe.Reader
-	deflate *Deflate    // negotiated, or nil
 	probing bool        // not yet the session's transport
 	probed  bool        // the probe has been answered; guarded by the session's lock
 	text    bool        // the connection that probes asked for base64 (b64=1)
@@ -56,7 +55,7 @@ func headerHas(h http.Header, name, token string) bool {
 type takeover struct {
 	conn          stream.Conn
 	answer, early []byte
-	deflate       *Deflate // negotiated, or nil
+	deflates      bool // negotiated
 }
 
 // takeOver takes the connection of an upgrade request over from net/http. Anything that is wrong with
@@ -81,9 +80,7 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) (*takeover, er
 		if extension, err = wsframe.NegotiateDeflate(r.Header["Sec-Websocket-Extensions"]); err != nil {
 			return nil, s.refuseUpgrade(w, r, http.StatusBadRequest, err.Error())
 		}
-		if extension != "" {
-			t.deflate = s.opts.PerMessageDeflate
-		}
+		t.deflates = extension != ""
 	}
 	header := w.Header()
 	if param(r.URL.RawQuery, "sid") == "" {
@@ -149,8 +146,8 @@ func subprotocol(h http.Header) string {
 
 // use takes what an upgrade request has brought. For one that probes, called with the session's lock held.
 func (ws *webSocket) use(t *takeover) {
-	ws.conn, ws.deflate = t.conn, t.deflate
-	ws.frames.Limit, ws.frames.Deflated = ws.session.server.opts.MaxPayload, t.deflate != nil
+	ws.conn = t.conn
+	ws.frames.Limit, ws.frames.Deflated = ws.session.server.opts.MaxPayload, t.deflates
 }
 
 // serveOpen starts a session on a new WebSocket connection.
@@ -162,7 +159,7 @@ func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string) {
 	session := s.newSession(r, WebSocket, id)
 	ws := &webSocket{session: session}
 	ws.use(t)
-	session.ws, session.deflate = ws, ws.deflate
+	session.ws, session.deflates = ws, ws.frames.Deflated
 
 	// The answer to the handshake, the open packet and whatever the layer above sends at once leave
 	// in one write.
@@ -453,7 +450,7 @@ func (ws *webSocket) probe(packet []byte) bool {
 		}
 		p := s.poll
 		s.transport, s.ws, s.upgrade, s.poll = WebSocket, ws, nil, nil
-		s.upgraded, s.deflate, s.text = true, ws.deflate, ws.text
+		s.upgraded, s.deflates, s.text = true, ws.frames.Deflated, ws.text
 		s.server.stats.upgrades.Add(1)
 		ws.probing = false
 		if fn := s.onUpgrade; fn != nil {

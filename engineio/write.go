@@ -25,7 +25,7 @@ func (s *Session) Append(m *Message, volatile bool) error {
 	if err := s.reserve(len(m.frames), m.packets); err != nil {
 		return err
 	}
-	s.queue().addMessage(m, volatile, s.deflate)
+	s.queue().addMessage(m, volatile, s.compression())
 	return nil
 }
 
@@ -57,7 +57,7 @@ func (s *Session) SendText(payload []byte) error {
 		s.mu.Unlock()
 		return err
 	}
-	if d := s.deflate; d != nil && len(payload) >= d.Threshold {
+	if d := s.compression(); d != nil && len(payload) >= d.Threshold {
 		m := new(Message)
 		m.AppendText(payload)
 		s.queue().addMessage(m, false, d)
@@ -126,7 +126,7 @@ func (s *Session) AppendReserved(m *Message) error {
 		s.chargeLocked(-len(m.frames), -m.packets)
 		return ErrClosed
 	}
-	s.queue().addMessage(m, false, s.deflate)
+	s.queue().addMessage(m, false, s.compression())
 	return nil
 }
 
@@ -135,6 +135,10 @@ func (s *Session) Unreserve(m *Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.chargeLocked(-len(m.frames), -m.packets)
+	if s.room != nil { // somebody else may want it
+		close(s.room)
+		s.room = nil
+	}
 }
 
 // roomLocked returns a channel that is closed when something was written or the session ends.
@@ -224,6 +228,14 @@ func (s *Session) overflowLocked() {
 		s.doomed = true
 		s.endAsync(ReasonOutboundOverflow, ErrOutboundFull)
 	}
+}
+
+// compression is how ws compresses; nil if it does not.
+func (s *Session) compression() *Deflate {
+	if s.deflates {
+		return s.server.opts.PerMessageDeflate
+	}
+	return nil
 }
 
 func (s *Session) queue() *outbox {

@@ -22,9 +22,9 @@ type conn struct {
 
 	mu       sync.Mutex
 	sockets  *Socket      // linked by Socket.next, at most one of a namespace
-	live     int          // sockets whose lane has not ended; they may be off the list already
 	timer    *wheel.Timer // until a namespace is joined
 	partial  *partial     // a packet whose attachments are awaited
+	live     int32        // sockets whose lane has not ended; they may be off the list already
 	draining bool         // the server is shutting down: no new sockets, and the last one closes the session
 	over     bool         // the session has ended, or is about to: nothing the client sends matters
 }

@@ -32,13 +32,13 @@ type Socket struct {
 	ticket    *ticket                   // nil: cannot be recovered
 	listeners atomic.Pointer[listeners] // nil: the socket has none of its own; changes under mu
 	state     atomic.Int32              // changes under mu
+	kick      kick                      // Disconnect was called before CONNECT was answered; under mu
 
 	lane  lane
 	stage stage // the lane's worker only
 
 	mu     sync.Mutex
 	reason Reason // why it leaves, once it does
-	kick   kick   // Disconnect was called before CONNECT was answered
 	more   *more
 }
 

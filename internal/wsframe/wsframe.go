@@ -55,18 +55,20 @@ type Message struct {
 type Reader struct {
 	// Limit is the largest message accepted, in bytes; a longer one is close code 1009.
 	Limit int64
-	// Deflated is whether permessage-deflate was negotiated. Limit holds before and after inflation.
-	Deflated bool
 
 	in      []byte // what is left of the bytes fed
 	head    [ws.MaxHeaderSize]byte
 	headLen int8 // bytes of a split header kept in head
 
-	inFrame   bool
-	done      bool // message is complete and was handed out
-	frame     ws.Header
-	left      int64 // payload bytes of the frame still to come
-	message   []byte
+	inFrame bool
+	done    bool // message is complete and was handed out
+	frame   ws.Header
+	left    int64 // payload bytes of the frame still to come
+	message []byte
+
+	// Deflated is whether permessage-deflate was negotiated. Limit holds before and after inflation.
+	Deflated bool
+
 	messageOp Op   // of the message under way, 0 when there is none
 	deflated  bool // it is compressed
 	fragments int

@@ -47,8 +47,8 @@ type entry struct {
 	rooms []string // in order of joining
 	gone  bool     // was removed; a join that comes late finds this
 
-	past     *past // nil unless the member can be recovered
 	restored bool  // was recovered
+	past     *past // nil unless the member can be recovered
 }
 
 // NewMemory returns an adapter without members. As a function that returns an Adapter it is a [Factory].
