@@ -2,8 +2,10 @@ package socketio
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/perch-go/perch/engineio"
 	"github.com/perch-go/perch/socketio/adapter"
+	"github.com/perch-go/perch/socketio/adapter/cluster"
 )
 
 // Spec 5.2: a client that joins and leaves a namespace faster than its middlewares let it in, or its disconnect hooks let it go, is
@@ -247,4 +250,34 @@ func TestShutdownUnderWay(t *testing.T) {
 		}
 		expect(t, ended)
 	})
+	t.Run("cluster", func(t *testing.T) {
+		t.Parallel()
+		nodes, clients, sockets := fleet(t, 2)
+		asked := survey(context.Background(), nodes[0].To(), "x")
+		clients[1].expect(`20["x"]`) // and does not answer
+		ended := nodes[0].shutdown()
+		a := within(t, asked)
+		if incomplete := (*IncompleteError)(nil); !errors.As(a.err, &incomplete) || !errors.Is(a.err, cluster.ErrClosed) ||
+			!slices.Equal(incomplete.Members, []string{sockets[1].ID()}) {
+			t.Errorf("%+v", a)
+		}
+		expect(t, ended)
+	})
+}
+
+// What is sent to a socket before it is known whether it is recovered is not lost, whether it is or not.
+func TestRecoveryOfEventsFromOnOpen(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{Recovery: new(Recovery)})
+	h.Of("/").OnOpen(func(s *Socket) { _ = s.Emit("open", 1) })
+	c := h.dial(t)
+	_, pid := c.enter("")
+	offset := c.event(`2["open",1,`)
+	c.close()
+	eventually(t, "it is saved", func() bool { return h.Of("/").Len() == 0 })
+	for _, pid := range []string{pid, "nobody's"} {
+		d := h.dial(t)
+		d.enter(`{"pid":"` + pid + `","offset":"` + offset + `"}`)
+		d.event(`2["open",1,`)
+	}
 }

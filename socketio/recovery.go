@@ -270,13 +270,14 @@ func (s *Socket) recover(ctx context.Context) bool {
 		if ok {
 			t.missed = missed
 			s.stage.member = true
+			s.deliverEarly()
 			r.server.opts.Logger.Debug("socketio: socket recovered", "namespace", s.ns.name, "socket", s.id, "missed", len(missed))
 			return true
 		}
 		r.server.opts.Logger.Debug("socketio: socket not recovered", "namespace", s.ns.name, "socket", fresh, "reason", err)
 		r.release(t)
-		*t = ticket{socket: s}
 		s.mu.Lock()
+		*t = ticket{socket: s, early: t.early}
 		if s.id = fresh; s.more != nil {
 			s.more.data = nil
 		}
@@ -289,7 +290,7 @@ func (s *Socket) recover(ctx context.Context) bool {
 // adopt makes s the socket that was lost. Nobody can see it yet.
 func (s *Socket) adopt(saved adapter.Session, offset string) {
 	t := s.ticket
-	t.recovered, t.member = true, true
+	t.recovered = true
 	t.offset, t.expires = offset, saved.Expires
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -299,20 +300,29 @@ func (s *Socket) adopt(saved adapter.Session, offset string) {
 	}
 }
 
-// become makes a socket a member that was not recovered. What it was sent already gets its place in the order now.
+// become makes a socket a member that was not recovered.
 func (s *Socket) become() {
 	s.ns.adapter.Add(s.member())
 	s.stage.member = true
-	t := s.ticket
-	if t == nil {
-		return
+	if s.ticket != nil {
+		s.deliverEarly()
 	}
-	s.mu.Lock()
-	early := t.early
-	t.early, t.member = nil, true
-	s.mu.Unlock()
-	for _, p := range early {
-		_ = s.ns.recovery.adapter.Deliver(p, s.id, func(m adapter.Member) { m.Append(p) })
+}
+
+// deliverEarly gives what the socket was sent before it was a member its place in the order, in which nothing overtakes it.
+func (s *Socket) deliverEarly() {
+	t := s.ticket
+	for {
+		s.mu.Lock()
+		early := t.early
+		t.early, t.member = nil, len(early) == 0
+		s.mu.Unlock()
+		if len(early) == 0 {
+			return
+		}
+		for _, p := range early {
+			_ = s.ns.recovery.adapter.Deliver(p, s.id, func(m adapter.Member) { m.Append(p) })
+		}
 	}
 }
 
