@@ -26,9 +26,13 @@ type Recovering struct {
 	sending sync.Mutex
 
 	// Under the ordering lock.
-	offset  Offset     // the last entry of the log that has come
-	flight  []*Message // what this node has broadcast and the log has not brought back yet, the oldest first
-	chart   []place    // where a member stands that has got packet number base, and so on, for the last numbers
+	offset   Offset     // the last entry of the log that has come
+	said     uint64     // the last broadcast of this node that its members have got…
+	returned uint64     // …and the last that the log has brought back
+	flight   []*Message // those between the two, the oldest first
+	// hole is where the Bus has not taken a broadcast: who had not got that when he was lost, cannot be given it.
+	hole    place
+	chart   []place // where a member stands that has got packet number base, and so on, for the last numbers
 	base    uint64
 	records map[*record]struct{}
 
@@ -78,8 +82,8 @@ func (r *Recovering) OffsetSize() int { return offsetSize }
 
 // here is where members of this node stand. Called under the ordering lock, as what follows.
 func (r *Recovering) here() place {
-	if n := len(r.flight); n > 0 {
-		return place{r.offset, r.node, r.flight[n-1].Seq}
+	if r.said > r.returned {
+		return place{r.offset, r.node, r.said}
 	}
 	return place{offset: r.offset}
 }
@@ -121,6 +125,7 @@ func (r *Recovering) pass(m *Message) {
 	r.tracking.Ordered(func() {
 		r.offset = m.Offset
 		if own {
+			r.returned = m.Seq
 			for len(r.flight) > 0 && r.flight[0].Seq <= m.Seq {
 				r.flight[0] = nil
 				r.flight = r.flight[1:]
@@ -156,7 +161,8 @@ func (r *Recovering) Broadcast(p *adapter.Packet, sel adapter.Selection) error {
 	return r.broadcast(p, sel, func(draw func(*adapter.Packet) uint64) error { return r.tracking.Place(p, sel, draw) })
 }
 
-// Deliver delivers p to one member. If it has just been lost, the packet is kept for it all the same.
+// Deliver delivers p to one member. If it has just been lost, the packet is kept for it all the same. If the Bus does not take it
+// that is no error, as the member has got it; but it cannot be recovered before that any more.
 func (r *Recovering) Deliver(p *adapter.Packet, id string, queue func(adapter.Member)) error {
 	if _, ok := r.Member(id); !ok {
 		return adapter.ErrLeft
@@ -164,16 +170,19 @@ func (r *Recovering) Deliver(p *adapter.Packet, id string, queue func(adapter.Me
 	err := r.broadcast(p, adapter.Selection{Rooms: []string{id}}, func(draw func(*adapter.Packet) uint64) error {
 		return r.tracking.PlaceOne(p, id, draw, queue)
 	})
-	if errors.Is(err, adapter.ErrLeft) && !p.Volatile {
-		return nil // since then
+	if errors.Is(err, adapter.ErrLeft) && !p.Volatile { // since then
+		return nil
+	}
+	if unreached := (*UnreachedError)(nil); errors.As(err, &unreached) {
+		return nil
 	}
 	return err
 }
 
-func (r *Recovering) broadcast(p *adapter.Packet, sel adapter.Selection, place func(draw func(*adapter.Packet) uint64) error) error {
+func (r *Recovering) broadcast(p *adapter.Packet, sel adapter.Selection, deliver func(draw func(*adapter.Packet) uint64) error) error {
 	r.tracking.Blank(p)
 	if sel.Local || p.Volatile && len(sel.Rooms) == 1 && r.isHere(sel.Rooms[0]) {
-		return place(r.drawNone)
+		return deliver(r.drawNone)
 	}
 	m, err := r.message(p, sel)
 	if err != nil {
@@ -184,22 +193,27 @@ func (r *Recovering) broadcast(p *adapter.Packet, sel adapter.Selection, place f
 	}
 	r.sending.Lock()
 	unreached := r.publish(m)
-	if unreached != nil || !m.recoverable() {
+	if !m.recoverable() {
 		r.sending.Unlock()
-		return cmp.Or(place(r.drawNone), unreached)
+		return cmp.Or(deliver(r.drawNone), unreached)
 	}
 	drawn := false
 	draw := func(p *adapter.Packet) uint64 {
 		drawn = true
-		r.flight = append(r.flight, m)
+		r.said = m.Seq
+		if unreached == nil {
+			r.flight = append(r.flight, m)
+		} else {
+			r.hole = place{r.offset, r.node, m.Seq}
+		}
 		r.sending.Unlock() // now the ordering lock does it
 		return r.draw(p, m)
 	}
-	err = place(draw)
+	err = deliver(draw)
 	if !drawn { // it is on its way none the less
 		r.tracking.Ordered(func() { draw(p) })
 	}
-	return err
+	return cmp.Or(err, unreached)
 }
 
 // isHere reports whether the name is that of a member of this process, which is nowhere else then.
@@ -269,6 +283,9 @@ func (r *Recovering) translate(t adapter.Trace, h *history) {
 		return r.chart[n-r.base], true
 	}
 	h.Seen, _ = at(t.Seen)
+	if (r.hole != place{}) && !h.Seen.later(r.hole) {
+		h.Hole = r.hole
+	}
 	if t.Floor > 0 {
 		h.Floor = r.chart[0]
 		if floor, known := at(t.Floor); known {

@@ -28,6 +28,7 @@ type history struct {
 	Lost  place  `json:"lost"`           // where it was lost
 	Last  *place `json:"last,omitzero"`  // of the last packet that was appended to it after Seen
 	Floor place  `json:"floor,omitzero"` // what was addressed to it up to there is not remembered completely
+	Hole  place  `json:"hole,omitzero"`  // who has not got everything up to there cannot get it any more
 	Stays []stay `json:"stays,omitzero"`
 }
 
@@ -59,6 +60,9 @@ func (h *history) then(at place, after history) history {
 	}
 	if h.Floor.later(both.Floor) {
 		both.Floor = h.Floor
+	}
+	if (both.Hole == place{}) {
+		both.Hole = h.Hole
 	}
 	both.Stays = slices.Concat(h.Stays, after.Stays)
 	for i := range h.Stays {

@@ -45,6 +45,9 @@ func newWalk(s adapter.Session, h history, offset string) (*walk, error) {
 		w.behind = append(w.behind, h.Lost)
 		w.from = h.Lost
 	}
+	if (h.Hole != place{}) && !w.from.later(h.Hole) {
+		return nil, adapter.ErrMissed
+	}
 	w.ahead = w.from
 	if h.Lost.later(w.from) {
 		w.owed = h.Lost
@@ -61,7 +64,7 @@ func newWalk(s adapter.Session, h history, offset string) (*walk, error) {
 // pass takes the next message. offset is "" if it is not known: then that of the log is taken.
 func (w *walk) pass(m *Message, offset string) error {
 	for _, p := range []*place{&w.ahead, &w.owed} {
-		if p.seq > 0 && m.Seq == p.seq && nameOf(m.UID) == p.node {
+		if p.seq > 0 && m.recoverable() && m.Seq >= p.seq && nameOf(m.UID) == p.node {
 			p.seq, p.node = 0, nodeName{}
 		}
 	}
