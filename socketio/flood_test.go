@@ -281,3 +281,16 @@ func TestRecoveryOfEventsFromOnOpen(t *testing.T) {
 		d.event(`2["open",1,`)
 	}
 }
+
+// S-77: a pid that no server can have given away is not looked for: an adapter would ask the whole cluster for it.
+func TestRecoveryOfStrangePIDs(t *testing.T) {
+	t.Parallel()
+	for pid, want := range map[string]bool{
+		newID(): true, "": false, "short": false, newID() + "x": false, strings.Repeat("a", 1<<20): false, newID()[:19] + "*": false, newID()[:19] + "\n": false,
+	} {
+		h := Handshake{auth: fmt.Appendf(nil, `{"pid":%q}`, pid)}
+		if _, _, ok := h.recovery(); ok != want {
+			t.Errorf("%.30q: %t", pid, ok)
+		}
+	}
+}

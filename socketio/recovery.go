@@ -247,7 +247,12 @@ func (h *Handshake) recovery() (pid, offset string, ok bool) {
 		offset, ok = a.Offset.(string)
 		ok = ok && offset != ""
 	}
-	return pid, offset, ok && pid != ""
+	return pid, offset, ok && validPID(pid)
+}
+
+// validPID reports whether pid may be one that newID has made: no other is worth asking the adapter for, which may ask a whole cluster.
+func validPID(pid string) bool {
+	return len(pid) == 20 && strings.Trim(pid, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") == ""
 }
 
 // recover brings back what the client says it had, and reports whether there was something to bring back: then the socket is a
