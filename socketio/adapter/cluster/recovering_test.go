@@ -121,8 +121,8 @@ func TestRecoverTooMuch(t *testing.T) {
 func TestRecoverWithoutAnswer(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		dead := ""
-		broker := NewMemory(func(from, to string, _ *Message) Fault { return Fault{Lost: from == dead || to == dead} })
+		var g grave
+		broker := NewMemory(func(from, to string, _ *Message) Fault { return Fault{Lost: g.has(from, to)} })
 		a := newRecoveringNode(t, broker.Open)
 		s := newStranger(t, broker.Open, strangerUID)
 		s.says(t, nil, `{"uid":"`+strangerUID+`","nsp":"/","type":2}`)
@@ -132,12 +132,11 @@ func TestRecoverWithoutAnswer(t *testing.T) {
 		}
 		b := newRecoveringNode(t, broker.Open)
 		pass(time.Second)
-		dead = b.UID()
+		g.bury(b)
 		start = time.Now()
 		if _, err := restore(t, a, "nobody", ""); !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 5*time.Second {
 			t.Errorf("%v after %v", err, time.Since(start))
 		}
-		dead = ""
 	})
 }
 
