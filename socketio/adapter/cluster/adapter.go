@@ -22,8 +22,8 @@ type Options struct {
 	// HeartbeatTimeout is how long nothing may be heard of a node before it is taken for dead. It has to be
 	// longer than the interval, or the living are taken for dead. 0 or less is 10 seconds.
 	HeartbeatTimeout time.Duration
-	// RequestTimeout bounds Fetch and ServerSideEmit where their context has no deadline. 0 or less is 5 seconds
-	// (S-40, S-45).
+	// RequestTimeout bounds Fetch and ServerSideEmit where their context has no deadline, and how long a member that was lost is
+	// saved or restored. 0 or less is 5 seconds (S-40, S-45).
 	RequestTimeout time.Duration
 	// Logger gets what no caller can be told. nil is slog.Default.
 	Logger *slog.Logger

@@ -140,6 +140,8 @@ func TestRoundTrip(t *testing.T) {
 		{Type: ServerSideEmitResponse, RequestID: newID(), Args: values[:1]},
 		{Type: FetchResponse, RequestID: newID(), Members: []adapter.Info{{ID: "a", Data: map[string]any{"b": []byte("bin")}}}},
 		{Type: Forget, RequestID: newID()},
+		{Type: Evict, RequestID: newID(), PID: "pid"},
+		{Type: EvictResponse, RequestID: newID(), Held: true},
 	} {
 		m.UID, m.Namespace = newID(), "/chat"
 		for name, encode := range map[string]func(*Message) ([]byte, error){"Encode": Encode, "EncodeBinary": EncodeBinary} {

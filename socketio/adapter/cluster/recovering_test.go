@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"reflect"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -263,6 +264,34 @@ func TestPlace(t *testing.T) {
 		}
 		if got := p.covers(m); got != tt.want {
 			t.Errorf("%+v: %v", tt, got)
+		}
+	}
+}
+
+// A session survives its encoding, attachments included; what is none is an error.
+func TestSession(t *testing.T) {
+	t.Parallel()
+	at := place{memoryOffset(3), nameOf(strangerUID), 4}
+	for _, data := range []map[string]any{nil, {"n": 1}, {"b": []byte{1, 2}, "f": func() {}}} {
+		h := history{Seen: place{offset: memoryOffset(1)}, Lost: at, Last: &at, Stays: []stay{{Room: "r", From: at}, {Room: "s", To: &at}}}
+		text, err := encodeSession(adapter.Session{ID: "m", PID: "pid", Data: data, Replayed: true, Expires: time.UnixMilli(5)}, h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, got, err := decodeSession(text)
+		if err != nil || !reflect.DeepEqual(got, h) || s.ID != "m" || s.PID != "pid" || !s.Replayed || s.Expires.UnixMilli() != 5 || !slices.Equal(s.Rooms, []string{"r"}) {
+			t.Errorf("%+v, %+v, %v", s, got, err)
+		}
+		if want, ok := data["b"]; ok {
+			var b []byte
+			if _, err := (&adapter.Info{Data: s.Data}).Decode("b", &b); err != nil || !reflect.DeepEqual(b, want) || len(s.Data) != 1 {
+				t.Errorf("%v, %v", s.Data, err)
+			}
+		}
+	}
+	for _, text := range []string{"", "{", "\x81", `{"sid":1}`, `{"sid":"a","history":{"seen":"x"}}`, "[]"} {
+		if _, _, err := decodeSession([]byte(text)); err == nil {
+			t.Errorf("%q is a session", text)
 		}
 	}
 }
