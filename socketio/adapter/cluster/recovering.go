@@ -170,9 +170,6 @@ func (r *Recovering) Deliver(p *adapter.Packet, id string, queue func(adapter.Me
 	err := r.broadcast(p, adapter.Selection{Rooms: []string{id}}, func(draw func(*adapter.Packet) uint64) error {
 		return r.tracking.PlaceOne(p, id, draw, queue)
 	})
-	if errors.Is(err, adapter.ErrLeft) && !p.Volatile { // since then
-		return nil
-	}
 	if unreached := (*UnreachedError)(nil); errors.As(err, &unreached) {
 		return nil
 	}
@@ -210,6 +207,9 @@ func (r *Recovering) broadcast(p *adapter.Packet, sel adapter.Selection, deliver
 		return r.draw(p, m)
 	}
 	err = deliver(draw)
+	if !drawn && errors.Is(err, adapter.ErrLeft) { // and perhaps is back by now
+		err = r.tracking.Place(p, sel, draw)
+	}
 	if !drawn { // it is on its way none the less
 		r.tracking.Ordered(func() { draw(p) })
 	}
