@@ -24,11 +24,12 @@ type Recovery struct {
 	// RunMiddlewares has the namespace's middlewares run again for a socket that comes back. By default they are skipped, as
 	// they have let it in before; connection hooks always run.
 	RunMiddlewares bool
-	// MaxPackets and MaxBytes bound the events that a namespace keeps for those who may miss them. 0 is 65,536, and 32 MiB.
-	// When one is reached the oldest go, and who needed them connects afresh.
+	// MaxPackets and MaxBytes bound the events that are kept for those who may miss them, in all namespaces together. 0 is
+	// 65,536, and 32 MiB. When one is reached, the namespace of the next event lets go of its oldest, and who needed them
+	// connects afresh.
 	MaxPackets int
 	MaxBytes   int
-	// MaxSessions bounds the sockets that are waited for in a namespace, in the same way. 0 is 65,536.
+	// MaxSessions bounds the sockets that are waited for, in the same way. 0 is 65,536.
 	MaxSessions int
 }
 
@@ -72,6 +73,7 @@ func (h *host) Recovery() (adapter.RecoveryOptions, bool) {
 		MaxPackets:       r.MaxPackets,
 		MaxBytes:         r.MaxBytes,
 		MaxSessions:      r.MaxSessions,
+		Kept:             &s.kept,
 		Prepare: func(p *adapter.Packet) (int, error) {
 			v, err := s.recoverable(p)
 			if err != nil {

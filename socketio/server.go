@@ -30,6 +30,7 @@ type Server struct {
 	// The same for sockets that can be recovered.
 	recoverableFormat string
 	encodeRecoverable func(*adapter.Packet) (any, error)
+	kept              adapter.Kept // for recovery, in all namespaces
 	limits            parser.Limits
 	engine            *engineio.Server
 	bundle            bundle

@@ -2,6 +2,7 @@ package adapter
 
 import (
 	"sort"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,9 +18,14 @@ type backlog struct {
 	packets  int
 	bytes    int
 
+	kept                 *Kept
 	maxPackets, maxBytes int
 	maxAge               time.Duration
 }
+
+// Kept is safe for concurrent use. It counts what several namespaces keep for recovery: clients may have any number of them
+// made, so bounds that held for each of them would be none. A namespace that is over the bound lets go of its own oldest.
+type Kept struct{ packets, bytes, sessions atomic.Int64 }
 
 type segment struct {
 	first   uint64
@@ -55,11 +61,17 @@ func (b *backlog) add(r record, size int, now time.Time) {
 	s.records = append(s.records, r)
 	s.bytes += size
 	s.touched = now
-	b.packets++
-	b.bytes += size
-	for b.packets > b.maxPackets || b.bytes > b.maxBytes {
+	b.count(1, size)
+	for len(b.segments) > 0 && (b.kept.packets.Load() > int64(b.maxPackets) || b.kept.bytes.Load() > int64(b.maxBytes)) {
 		b.drop()
 	}
+}
+
+func (b *backlog) count(packets, bytes int) {
+	b.packets += packets
+	b.bytes += bytes
+	b.kept.packets.Add(int64(packets))
+	b.kept.bytes.Add(int64(bytes))
 }
 
 // room is the capacity of the segment that follows s: a quiet namespace has small ones.
@@ -76,8 +88,7 @@ func (b *backlog) drop() {
 	s := b.segments[0]
 	b.segments[0] = nil
 	b.segments = b.segments[1:]
-	b.packets -= len(s.records)
-	b.bytes -= s.bytes
+	b.count(-len(s.records), -s.bytes)
 	b.dropped = s.first + uint64(len(s.records)) - 1
 }
 

@@ -64,8 +64,10 @@ type RecoveryOptions struct {
 	MaxDisconnection time.Duration
 	// Notice is how long a server may take to notice that a client is gone. Packets are kept so much longer.
 	Notice time.Duration
-	// MaxPackets, MaxBytes and MaxSessions bound what a namespace keeps; the oldest goes first.
+	// MaxPackets, MaxBytes and MaxSessions bound what is kept; a namespace's oldest goes first.
 	MaxPackets, MaxBytes, MaxSessions int
+	// Kept counts that, in all namespaces that share it. nil counts each namespace by itself.
+	Kept *Kept
 	// Prepare makes the encoding that recovered members need, and returns its size.
 	Prepare func(p *Packet) (bytes int, err error)
 	// Evict ends the member that has this pid, if there is one, as its connection was lost: its client has come to another

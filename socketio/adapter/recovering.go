@@ -45,12 +45,16 @@ const epochSize = 6
 func NewRecovering(h Host, o RecoveryOptions) *Recovering {
 	var epoch [epochSize]byte
 	_, _ = rand.Read(epoch[:]) // never fails
+	if o.Kept == nil {
+		o.Kept = new(Kept)
+	}
 	r := &Recovering{
 		Tracking: NewTracking(h, OffsetSize),
 		opts:     o,
 		epoch:    base64.RawURLEncoding.EncodeToString(epoch[:])[:epochSize],
 		sessions: make(map[string]*list.Element),
 		backlog: backlog{
+			kept:       o.Kept,
 			maxPackets: o.MaxPackets,
 			maxBytes:   o.MaxBytes,
 			maxAge:     o.MaxDisconnection + o.Notice,
@@ -164,7 +168,8 @@ func (r *Recovering) Save(s Session) {
 	}
 	r.take(s.PID)
 	r.sessions[s.PID] = r.queue.PushBack(sv)
-	for len(r.sessions) > r.opts.MaxSessions {
+	r.opts.Kept.sessions.Add(1)
+	for len(r.sessions) > 0 && r.opts.Kept.sessions.Load() > int64(r.opts.MaxSessions) {
 		r.take(r.queue.Front().Value.(*saved).PID)
 	}
 	r.schedule()
@@ -177,6 +182,7 @@ func (r *Recovering) take(pid string) *saved {
 		return nil
 	}
 	delete(r.sessions, pid)
+	r.opts.Kept.sessions.Add(-1)
 	return r.queue.Remove(el).(*saved)
 }
 
@@ -311,6 +317,7 @@ func (r *Recovering) Close() error {
 	r.mu.Lock()
 	r.closed = true
 	stop := r.stop
+	r.opts.Kept.sessions.Add(-int64(len(r.sessions)))
 	clear(r.sessions)
 	r.queue.Init()
 	r.mu.Unlock()

@@ -356,3 +356,40 @@ func FuzzOffset(f *testing.F) {
 		}
 	})
 }
+
+// Section 5.2, "Recovery buffer": clients may have any number of namespaces made, so their bounds are one.
+func TestNamespacesShareTheirBounds(t *testing.T) {
+	t.Parallel()
+	kept := new(Kept)
+	share := func(o *RecoveryOptions) { o.Kept, o.MaxPackets, o.MaxSessions = kept, 50, 5 }
+	var all []*Recovering
+	for range 20 {
+		r, _ := newRecovering(t, share)
+		all = append(all, r)
+	}
+	for i := range 100 {
+		for n, r := range all {
+			say(t, r, i)
+			id := fmt.Sprint("id", i)
+			r.Add(&guest{member: member{id: id}})
+			r.Save(Session{PID: fmt.Sprint("p", n, i), ID: id})
+		}
+		packets, sessions := 0, 0
+		for _, r := range all {
+			p, _ := r.Backlog()
+			packets += p
+			sessions += r.Sessions()
+		}
+		if packets > 50 || sessions > 5 || kept.packets.Load() != int64(packets) || kept.sessions.Load() != int64(sessions) {
+			t.Fatalf("%d packets and %d sessions are kept, counted as %d and %d", packets, sessions, kept.packets.Load(), kept.sessions.Load())
+		}
+	}
+	for _, r := range all {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if p, b, s := kept.packets.Load(), kept.bytes.Load(), kept.sessions.Load(); p != 0 || b != 0 || s != 0 {
+		t.Errorf("left: %d packets, %d bytes, %d sessions", p, b, s)
+	}
+}
