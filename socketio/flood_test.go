@@ -42,7 +42,11 @@ func TestConnectFlood(t *testing.T) {
 			}
 			c := h.dial(t)
 			if slow == "middleware" {
-				go c.send(many(pairs, "0/x,", "1/x,")...)
+				go func() {
+					if _, err := c.conn.Write(frames(many(pairs, "0/x,", "1/x,")...)); err != nil {
+						t.Error(err)
+					}
+				}()
 				for range pairs {
 					gate <- struct{}{}
 				}

@@ -120,7 +120,7 @@ func (r *Recovering) pass(m *Message) {
 	own := m.UID == r.uid && m.recoverable()
 	if own { // it may be back before the members here have got it
 		r.sending.Lock()
-		r.sending.Unlock() // and that is all
+		r.sending.Unlock() //lint:ignore SA2001 waiting is all there is to do
 	}
 	r.tracking.Ordered(func() {
 		r.offset = m.Offset
