@@ -148,6 +148,8 @@ type ticket struct {
 	// Under Socket.mu: what was emitted before the socket was a member, and had no place in the order yet.
 	early  []*adapter.Packet
 	member bool
+
+	turn sync.Mutex // of who gives early ones their place; taken before Socket.mu
 }
 
 // claim makes t the holder of pid. A socket that holds it is removed first: its client is back, so it is nobody's any more. Of
@@ -319,6 +321,8 @@ func (s *Socket) become() {
 // deliverEarly gives what the socket was sent before it was a member its place in the order, in which nothing overtakes it.
 func (s *Socket) deliverEarly() {
 	t := s.ticket
+	t.turn.Lock()
+	defer t.turn.Unlock()
 	for {
 		s.mu.Lock()
 		early := t.early
@@ -525,15 +529,22 @@ func (s *Socket) deliver(p *adapter.Packet, reserve func(*engineio.Message) erro
 	return sent
 }
 
-// wait keeps an event until the socket is a member; waits is false if it is.
+// wait keeps an event until the socket is a member; waits is false if it is. Others can find it as soon as it is one, and reach
+// it by its room too, so from that moment on nothing is kept: whoever comes first sends what was.
 func (s *Socket) wait(p *adapter.Packet) (waits bool, err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	t := s.ticket
-	switch {
-	case t.member || s.state.Load() != statePending:
+	if t.member || s.state.Load() != statePending {
+		s.mu.Unlock()
 		return false, nil
-	case p.Volatile:
+	}
+	if s.isMember() {
+		s.mu.Unlock()
+		s.deliverEarly()
+		return false, nil
+	}
+	defer s.mu.Unlock()
+	if p.Volatile {
 		return true, engineio.ErrNotWritable
 	}
 	t.early = append(t.early, p)
