@@ -351,12 +351,14 @@ describe("the page on another origin than the gateway", () => {
     await page.keyboard.type(room);
     await page.keyboard.press("Enter");
     await page.locator("#welcome").waitFor({ state: "hidden" });
+    const message = page.getByLabel("Message", { exact: true });
+    await eventually(() => message.evaluate((field) => field === document.activeElement), "one may type");
     await page.keyboard.type("one");
     await page.keyboard.press("Shift+Enter");
     await page.keyboard.type("two");
     await page.keyboard.press("Enter");
     await heard(page, "one\ntwo");
-    assert.equal(await page.getByLabel("Message", { exact: true }).inputValue(), "");
+    assert.equal(await message.inputValue(), "");
   });
 
   test("many messages: one stays at the end, or where one reads", async () => {

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -242,25 +243,28 @@ func TestCloseWrite(t *testing.T) {
 // net/http sets deadlines on the connections it serves, so the pipe must know them.
 func TestPipeDeadlines(t *testing.T) {
 	t.Parallel()
-	a, b := Pipe()
-	defer a.Close()
-	defer b.Close()
-	_ = a.SetReadDeadline(time.Now().Add(-time.Second))
-	if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("read past its deadline: %v", err)
-	}
-	_ = a.SetReadDeadline(time.Time{})
-	done := make(chan error)
-	go func() {
-		_, err := a.Read(make([]byte, 1))
-		done <- err
-	}()
-	_ = a.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
-	if err := <-done; !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("waiting read: %v", err)
-	}
-	_ = a.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
-	if n, err := a.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) || n != pipeCapacity {
-		t.Errorf("waiting write: %d, %v", n, err)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		a, b := Pipe()
+		defer a.Close()
+		defer b.Close()
+		_ = a.SetReadDeadline(time.Now().Add(-time.Second))
+		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("read past its deadline: %v", err)
+		}
+		_ = a.SetReadDeadline(time.Time{})
+		done := make(chan error)
+		go func() {
+			_, err := a.Read(make([]byte, 1))
+			done <- err
+		}()
+		synctest.Wait()
+		_ = a.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
+		if err := <-done; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("waiting read: %v", err)
+		}
+		_ = a.SetWriteDeadline(time.Now().Add(10 * time.Millisecond))
+		if n, err := a.Write(make([]byte, 1<<20)); !errors.Is(err, os.ErrDeadlineExceeded) || n != pipeCapacity {
+			t.Errorf("waiting write: %d, %v", n, err)
+		}
+	})
 }
