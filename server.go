@@ -193,5 +193,11 @@ func (b *Broadcast) selection() (*socketio.Broadcast, error) {
 	if b.local {
 		io = io.Local()
 	}
-	return io.Compress(!b.noCompress).Timeout(b.timeout), nil
+	if b.noCompress {
+		io = io.Compress(false)
+	}
+	if b.timeout > 0 {
+		io = io.Timeout(b.timeout)
+	}
+	return io, nil
 }

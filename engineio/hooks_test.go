@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -95,7 +96,11 @@ func TestAllowRequest(t *testing.T) {
 	if resp, _ := f.handshake("&sid="+sid, "X-Deny", "1"); resp.StatusCode != 101 {
 		t.Errorf("upgrade: %d", resp.StatusCode)
 	}
-	for _, e := range book.take() {
+	errs := book.take()
+	if len(errs) != 2 {
+		t.Errorf("%d errors", len(errs))
+	}
+	for _, e := range errs {
 		if e.Code != CodeForbidden || e.Message != denied.Error() || !errors.Is(&e, denied) || e.Request == nil {
 			t.Errorf("%+v", e)
 		}
@@ -161,8 +166,10 @@ func TestMiddleware(t *testing.T) {
 			case "answers":
 				http.Error(w, "no", http.StatusUnauthorized)
 			case "silent":
+			case "aborts":
+				panic(http.ErrAbortHandler) // is passed on
 			case "panics":
-				panic("oh")
+				panic("oh") // refuses the request and ends nothing else
 			default:
 				next.ServeHTTP(w, r)
 			}
@@ -210,6 +217,17 @@ func TestMiddleware(t *testing.T) {
 			t.Errorf("%s: %+v", fault, errs)
 		}
 	}
+
+	defer func() {
+		if v := recover(); v != http.ErrAbortHandler || len(book.take()) != 0 {
+			t.Errorf("aborted: %v", v)
+		}
+	}()
+	r.session.Close(ReasonForcedClose)
+	aborted := httptest.NewRequest("GET", base, nil)
+	aborted.Header.Set("X-Fault", "aborts")
+	f.server.ServeHTTP(httptest.NewRecorder(), aborted)
+	t.Error("not aborted")
 }
 
 // S-81: the hooks for headers.

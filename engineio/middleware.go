@@ -24,15 +24,20 @@ import (
 // MIDDLEWARE_FAILURE. A middleware that replaces the ResponseWriter must let http.ResponseController
 // reach the one below (an Unwrap method): connections are taken over through it.
 func (s *Server) Use(middleware func(http.Handler) http.Handler) {
+	l := new(link)
+	var end http.Handler = http.HandlerFunc(s.arrive)
+	l.next.Store(&end)
+	h := middleware(l)
 	s.chainMu.Lock()
 	defer s.chainMu.Unlock()
-	s.middlewares = append(s.middlewares, middleware)
-	var h http.Handler = http.HandlerFunc(s.arrive)
-	for i := len(s.middlewares) - 1; i >= 0; i-- {
-		h = s.middlewares[i](h)
-	}
-	s.chain.Store(&h)
+	s.innermost.Store(&h)
+	s.innermost = &l.next
 }
+
+// link is what a middleware has as its next handler: the next middleware, or the server.
+type link struct{ next atomic.Pointer[http.Handler] }
+
+func (l *link) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*l.next.Load()).ServeHTTP(w, r) }
 
 // passage is a request's way through the middlewares. It outlives the request in the context of a
 // session, so it is small and knows nothing of the request.
@@ -50,7 +55,7 @@ func (s *Server) pass(chain http.Handler, w http.ResponseWriter, r *http.Request
 		}
 		e := &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Context: ContextMiddlewareFailure}
 		if v := recover(); v == http.ErrAbortHandler {
-			panic(v)
+			panic(v) // net/http's own way to cut an answer short: it is for the server around us, which logs nothing
 		} else if v != nil {
 			e.Err = fmt.Errorf("panic: %v", v)
 			s.opts.Logger.ErrorContext(r.Context(), "engineio: panic in a middleware", "panic", v, "stack", string(debug.Stack()))

@@ -95,7 +95,9 @@ type Options struct {
 	// Nil, the default, changes nothing.
 	Headers func(h http.Header, r *http.Request)
 	// OnConnectionError hears of every request refused (S-79), on the request's goroutine, before it is
-	// answered. Nil, the default, leaves it to the log at debug level.
+	// answered; not of those that a middleware answers itself, of a 503 after Shutdown, and of a body
+	// that is too large, which is an error of its session. Nil, the default, leaves it to the log at
+	// debug level.
 	OnConnectionError func(*ConnectionError)
 	// NoHTTPCompression sends the answers to polls as they are (S-19, httpCompression). False, the
 	// default, compresses those of at least HTTPCompressionThreshold bytes with gzip or deflate, if the

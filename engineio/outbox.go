@@ -158,7 +158,7 @@ func (o *outbox) transcode(v3, text bool) *outbox {
 		other.buf = appendFrames(other.buf, o.frames(p), v3, text)
 	}
 	other.copied(0, o.count, false)
-	other.size, other.count, other.compress = o.size, o.count, o.compress
+	other.size, other.count = o.size, o.count
 	o.release()
 	return other
 }

@@ -47,8 +47,8 @@ func TestRefusedRequests(t *testing.T) {
 		if tt.origin != "" {
 			headers = append(headers, "Origin", tt.origin)
 		}
-		status, body, _ := f.do(tt.method, "http://perch.test/engine.io/?"+tt.query, "", headers...)
-		if status != tt.status || body != tt.body {
+		status, body, h := f.do(tt.method, "http://perch.test/engine.io/?"+tt.query, "", headers...)
+		if status != tt.status || body != tt.body || h.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: %d %s, want %d %s", tt.name, status, body, tt.status, tt.body)
 		}
 	}

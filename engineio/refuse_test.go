@@ -42,7 +42,7 @@ func TestRefusedUpgrades(t *testing.T) {
 			tt.change(r)
 			w := httptest.NewRecorder() // which is no http.Hijacker
 			server.ServeHTTP(w, r)
-			if w.Code != tt.status || w.Body.Len() == 0 {
+			if w.Code != tt.status || w.Body.Len() == 0 || w.Header().Get("Cache-Control") != "no-store" {
 				t.Errorf("%d %q, want %d and the reason", w.Code, w.Body, tt.status)
 			}
 		})

@@ -26,9 +26,9 @@ type Server struct {
 	stats      counters
 	refusing   atomic.Bool
 
-	chainMu     sync.Mutex
-	middlewares []func(http.Handler) http.Handler
-	chain       atomic.Pointer[http.Handler] // through all of them; nil without any
+	chainMu   sync.Mutex
+	innermost *atomic.Pointer[http.Handler] // where the next middleware goes
+	chain     atomic.Pointer[http.Handler]  // through all of them; nil without any
 }
 
 // New returns a server that asks accept for every new session's Handler. That happens before the
@@ -44,7 +44,9 @@ func New(o Options, accept func(*Session) Handler) (*Server, error) {
 	if o.CORS.allowsAll() && o.CORS.Credentials {
 		o.Logger.Warn(`CORS.Credentials has no effect with the origin "*": browsers refuse the two together; list the origins`)
 	}
-	return &Server{opts: o, accept: accept, wheel: wheel.New(o.tick())}, nil
+	s := &Server{opts: o, accept: accept, wheel: wheel.New(o.tick())}
+	s.innermost = &s.chain
+	return s, nil
 }
 
 // Sessions returns how many sessions there are.

@@ -107,7 +107,6 @@ type Session struct {
 	mu        sync.Mutex
 	state     state
 	transport Transport
-	text      bool          // binary travels as base64 text on WebSocket (b64=1)
 	ws        *webSocket    // the connection, when transport is WebSocket
 	upgrade   *webSocket    // a connection that is probing
 	poll      *poll         // the pending GET, when transport is Polling
@@ -126,7 +125,6 @@ type Session struct {
 	holding  bool // the reader is in a batch and will flush when it ends
 	listed   bool // on the dirty list of another reader's batch
 	peerDone bool // the peer has sent its close frame
-	deflates bool // ws compresses
 	doomed   bool // over its budget, about to end
 	stuck    bool // nothing was written since the last beat that looked, see onBeat
 	room     chan struct{}
@@ -152,7 +150,6 @@ func (s *Server) newSession(r *http.Request, t Transport, id string) *Session {
 		server:    s,
 		id:        id,
 		handshake: newHandshake(r, s.opts.TrustedProxies),
-		text:      param(r.URL.RawQuery, "b64") != "",
 		transport: t,
 	}
 	if protocolOf(r) == 3 {

@@ -75,7 +75,7 @@ type counters struct {
 	// ended is what the sessions that have ended had done. A session's traffic moves here while
 	// ledger is held for reading, so that Stats, which holds it for writing, finds it in one place.
 	ledger sync.RWMutex
-	ended  struct{ packetsIn, packetsOut, bytesIn, bytesOut atomic.Uint64 }
+	ended  Traffic // under mu
 }
 
 func (c *counters) count(r Reason) {
@@ -89,10 +89,9 @@ func (c *counters) count(r Reason) {
 
 // settle takes over the traffic of a session that has ended.
 func (c *counters) settle(t Traffic) {
-	c.ended.packetsIn.Add(t.PacketsIn)
-	c.ended.packetsOut.Add(t.PacketsOut)
-	c.ended.bytesIn.Add(t.BytesIn)
-	c.ended.bytesOut.Add(t.BytesOut)
+	c.mu.Lock()
+	c.ended.add(t)
+	c.mu.Unlock()
 }
 
 // sentLocked counts what has left.
@@ -122,12 +121,9 @@ func (s *Server) Stats() Stats {
 
 	c.ledger.Lock()
 	defer c.ledger.Unlock()
-	stats.Traffic = Traffic{
-		PacketsIn:  c.ended.packetsIn.Load(),
-		PacketsOut: c.ended.packetsOut.Load(),
-		BytesIn:    c.ended.bytesIn.Load(),
-		BytesOut:   c.ended.bytesOut.Load(),
-	}
+	c.mu.Lock()
+	stats.Traffic = c.ended
+	c.mu.Unlock()
 	for session := range s.sessions.all() {
 		session.mu.Lock()
 		if session.state != closed {

@@ -157,9 +157,9 @@ func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string) {
 		return
 	}
 	session := s.newSession(r, WebSocket, id)
-	ws := &webSocket{session: session}
+	ws := &webSocket{session: session, text: param(r.URL.RawQuery, "b64") != ""}
 	ws.use(t)
-	session.ws, session.deflates = ws, ws.frames.Deflated
+	session.ws = ws
 
 	// The answer to the handshake, the open packet and whatever the layer above sends at once leave
 	// in one write.
@@ -212,11 +212,11 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 // turnAway accepts a second WebSocket for a session that is upgrading or has upgraded, and closes it
 // at once (spec 3.1): clients understand a closed connection better than a refused one.
 func (s *Server) turnAway(w http.ResponseWriter, r *http.Request) {
-	s.stats.refused.Add(1)
 	t, err := s.takeOver(w, r)
 	if err != nil {
 		return
 	}
+	s.stats.refused.Add(1)
 	conn := t.conn
 	deadline := new(wheel.Timer)
 	s.wheel.Schedule(deadline, closeTimeout, func() { _ = conn.Close() })
@@ -450,7 +450,7 @@ func (ws *webSocket) probe(packet []byte) bool {
 		}
 		p := s.poll
 		s.transport, s.ws, s.upgrade, s.poll = WebSocket, ws, nil, nil
-		s.upgraded, s.deflates, s.text = true, ws.frames.Deflated, ws.text
+		s.upgraded = true
 		s.server.stats.upgrades.Add(1)
 		ws.probing = false
 		if fn := s.onUpgrade; fn != nil {

@@ -81,19 +81,26 @@ func (s *Session) Buffered() (bytes, packets int) {
 // It returns ErrClosed when the session ends first, and ErrOutboundFull for a message larger than the
 // whole budget.
 func (s *Session) SendWait(ctx context.Context, m *Message) error {
-	if err := s.Reserve(ctx, m); err != nil {
+	if err := s.reserveLock(ctx, m); err != nil {
 		return err
 	}
-	if err := s.AppendReserved(m); err != nil {
-		return err
-	}
-	s.Flush()
+	s.queue().addMessage(m, false, s.compression())
+	s.offerUnlock()
 	return nil
 }
 
 // Reserve waits like SendWait and takes the message's share of the outbound budget, for AppendReserved to
 // queue it, or Unreserve to give it back: where messages are queued under a lock, waiting comes before.
 func (s *Session) Reserve(ctx context.Context, m *Message) error {
+	err := s.reserveLock(ctx, m)
+	if err == nil {
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// reserveLock is Reserve, and leaves s.mu locked unless it fails.
+func (s *Session) reserveLock(ctx context.Context, m *Message) error {
 	for {
 		s.mu.Lock()
 		switch {
@@ -105,7 +112,6 @@ func (s *Session) Reserve(ctx context.Context, m *Message) error {
 			return ErrOutboundFull
 		case s.fits(len(m.frames), m.packets):
 			s.chargeLocked(len(m.frames), m.packets)
-			s.mu.Unlock()
 			return nil
 		}
 		room := s.roomLocked()
@@ -232,7 +238,7 @@ func (s *Session) overflowLocked() {
 
 // compression is how ws compresses; nil if it does not.
 func (s *Session) compression() *Deflate {
-	if s.deflates {
+	if s.ws != nil && s.ws.frames.Deflated {
 		return s.server.opts.PerMessageDeflate
 	}
 	return nil
@@ -370,8 +376,8 @@ func (s *Session) writeAll(box *outbox) error {
 func (s *Session) takeLocked() *outbox {
 	box := s.out
 	s.out = nil
-	if (s.text || s.v3 != nil) && box.hasBinary() {
-		box = box.transcode(s.v3 != nil, s.text)
+	if (s.ws.text || s.v3 != nil) && box.hasBinary() {
+		box = box.transcode(s.v3 != nil, s.ws.text)
 	}
 	return box
 }

@@ -250,7 +250,7 @@ func TestDynamicShutdown(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := s.OfRegexp(regexp.MustCompile(`^/room/`))
-	s.OnNamespace(func(*Namespace) { panic("oops") })
+	s.OnNamespace(func(*Namespace) { panic("oops") }) // a hook's fault: the namespace is made all the same
 	s.Of("/room/named")
 	if got := children(p); got != "/room/named" {
 		t.Errorf("children %q", got)

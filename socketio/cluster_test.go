@@ -184,6 +184,9 @@ func TestClusterSockets(t *testing.T) {
 	if err != nil || len(list) != len(sockets) {
 		t.Fatalf("%v, %v", list, err)
 	}
+	if own := slices.Collect(nodes[0].Sockets()); len(own) != 1 || own[0] != sockets[0] {
+		t.Errorf("%d sockets of this process", len(own))
+	}
 	byID := map[string]*RemoteSocket{}
 	for _, r := range list {
 		byID[r.ID()] = r

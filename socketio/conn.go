@@ -234,12 +234,16 @@ func (c *conn) auths() (n int) {
 
 // refuse answers a CONNECT with an error.
 func (c *conn) refuse(namespace string, p connectErrorPayload) {
-	o := parser.Outgoing{Type: parser.ConnectError, Namespace: namespace, Data: p}
+	c.answerError(namespace, p, connectErrorPayload{Message: p.Message})
+}
+
+// answerError sends CONNECT_ERROR with data, or with fallback if that cannot be encoded.
+func (c *conn) answerError(namespace string, data, fallback any) {
+	o := parser.Outgoing{Type: parser.ConnectError, Namespace: namespace, Data: data}
 	m, err := c.server.message(o)
 	if err != nil {
 		c.server.opts.Logger.Error("socketio: data of a ConnectError cannot be encoded", "namespace", namespace, "error", err)
-		p.Data = nil
-		o.Data = p
+		o.Data = fallback
 		m, err = c.server.message(o)
 	}
 	if err == nil {

@@ -263,7 +263,7 @@ func (s *Server) abandon(n *Namespace, later bool) {
 			s.waiting++
 		}
 		s.wheel.Schedule(&c.timer, s.opts.Recovery.MaxDisconnection, func() {
-			s.pool.run(dropping{n})
+			s.pool.run(job(func() { s.abandon(n, false) })) // closing its adapter may take time
 		})
 		s.mu.Unlock()
 		return
@@ -272,11 +272,6 @@ func (s *Server) abandon(n *Namespace, later bool) {
 	s.mu.Unlock()
 	n.close()
 }
-
-// dropping is the end of a child, on a worker because closing its adapter may take time.
-type dropping struct{ ns *Namespace }
-
-func (d dropping) run() { d.ns.server.abandon(d.ns, false) }
 
 // empty reports whether n can be dropped. Called with mu held.
 func (s *Server) empty(n *Namespace) bool {

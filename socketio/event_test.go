@@ -221,7 +221,7 @@ func TestPanic(t *testing.T) {
 	c.connect("/", "")
 	c.send(`20["panic",1]`, `21["exit"]`, `22["echo",2]`)
 	c.expect("30[1]", "32[2]")
-	if log := h.log.String(); !strings.Contains(log, "oops") || !strings.Contains(log, "event_test.go") {
+	if log := h.log.String(); !strings.Contains(log, "oops") || !strings.Contains(log, "level=ERROR msg=\"socketio: panic in a handler\"") || !strings.Contains(log, "event_test.go") {
 		t.Error("the panic is not in the log, or not where it happened")
 	}
 	c.send("1")

@@ -279,7 +279,7 @@ func TestRecoveryOfEventsFromOnOpen(t *testing.T) {
 	offset := c.event(`2["open",1,`)
 	c.close()
 	eventually(t, "it is saved", func() bool { return h.Of("/").Len() == 0 })
-	for _, pid := range []string{pid, "nobody's"} {
+	for _, pid := range []string{pid, newID()} {
 		d := h.dial(t)
 		d.enter(`{"pid":"` + pid + `","offset":"` + offset + `"}`)
 		d.event(`2["open",1,`)

@@ -118,16 +118,9 @@ func (c *conn) succeed(s *Socket) {
 // refuseBare answers a CONNECT with what an error of 2.x carries: the data, or the message if there is none or none that the
 // client takes.
 func (c *conn) refuseBare(namespace string, p connectErrorPayload) {
-	o := parser.Outgoing{Type: parser.ConnectError, Namespace: namespace, Data: p.Data}
-	if p.Data == nil || p.Data == "" {
-		o.Data = p.Message
+	data := p.Data
+	if data == nil || data == "" {
+		data = p.Message
 	}
-	m, err := c.server.message(o)
-	if err != nil {
-		o.Data = p.Message
-		m, err = c.server.message(o)
-	}
-	if err == nil {
-		_ = c.session.Send(m)
-	}
+	c.answerError(namespace, data, p.Message)
 }

@@ -17,8 +17,9 @@ import (
 type EventMiddleware func(ctx context.Context, e *Event) error
 
 // OutgoingListener is told of an event that was sent to s, and of a broadcast just before it is. It is called on the goroutine
-// that sends, so it has to be safe for concurrent use and must not take long. The slice is its own, what is in it is not to be changed; of a broadcast that another
-// process has sent it is a parser.Raw for each argument.
+// that sends, so it has to be safe for concurrent use and must not take long. The slice is its own, what is in it is not to be
+// changed; of a broadcast that another process has sent it is a parser.Raw for each argument. It is not told of what a recovered
+// socket had missed.
 type OutgoingListener func(s *Socket, event string, args []any)
 
 // listeners are what a socket or a namespace was given for its events. They are immutable; a change makes new ones. What is

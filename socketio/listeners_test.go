@@ -146,7 +146,7 @@ func TestEventMiddlewareRefuses(t *testing.T) {
 			case "answered":
 				_ = e.Ack("by the middleware")
 			case "panic":
-				panic("oh")
+				panic("oh") // is its error, of which the client learns nothing
 			case "disconnect":
 				e.Socket().Disconnect(false)
 			}
@@ -222,7 +222,7 @@ func testOnAnyOutgoing(t *testing.T, h *harness) {
 				t.Error("told of another socket")
 			}
 			got.add("b:%s%v", event, args)
-			panic("in a listener")
+			panic("in a listener") // stops neither the event nor other listeners
 		}),
 	}
 	for _, tt := range []struct {
@@ -279,7 +279,7 @@ func TestDisconnecting(t *testing.T) {
 		if err := s.To("r").Emit("bye"); err != nil {
 			t.Error(err)
 		}
-		panic("in a hook")
+		panic("in a hook") // the other hooks run, and the socket leaves
 	})
 	n.Hook(Hooks{
 		Connection: func(_ context.Context, s *Socket) error {

@@ -15,7 +15,7 @@ func (shouting) Format() string { return "shouting" }
 
 func (s shouting) Parse(p *parser.Packet, buf, data []byte, _ bool, l parser.Limits) ([]byte, error) {
 	if string(data) == "!panic" {
-		panic("oops")
+		panic("oops") // a program's own parser may: it ends the connection and nothing else
 	}
 	if len(data) == 0 || data[0] != '!' {
 		return buf, &parser.Error{Err: parser.ErrType}

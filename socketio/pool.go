@@ -18,6 +18,11 @@ const (
 // runner is something that has work for a while, such as a socket's lane.
 type runner interface{ run() }
 
+// job is a runner that is one function.
+type job func()
+
+func (j job) run() { j() }
+
 // worker is a goroutine that waits for its next runner; nil, or closing the channel, ends it.
 type worker chan runner
 

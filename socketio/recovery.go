@@ -84,16 +84,11 @@ func (h *host) Recovery() (adapter.RecoveryOptions, bool) {
 		Evict: h.evict,
 		After: func(d time.Duration, fn func()) func() {
 			t := new(wheel.Timer)
-			s.wheel.Schedule(t, d, func() { s.pool.run(sweeping(fn)) })
+			s.wheel.Schedule(t, d, func() { s.pool.run(job(fn)) }) // it waits for the adapter's locks
 			return func() { s.wheel.Stop(t) }
 		},
 	}, true
 }
-
-// sweeping is what an adapter does now and then, on a worker because it waits for the adapter's locks.
-type sweeping func()
-
-func (fn sweeping) run() { fn() }
 
 // recovery is safe for concurrent use. It is what a namespace has for recovery beside its adapter.
 type recovery struct {
@@ -221,14 +216,10 @@ func (h *host) evict(pid string, done func(held bool)) {
 	ghost := held.socket
 	r.mu.Unlock()
 	if ghost.state.Load() < stateLeft {
-		r.server.pool.run(eviction{ghost})
+		// On a worker because its transport may take a moment.
+		r.server.pool.run(job(func() { ghost.conn.session.Close(engineio.ReasonTransportClose) }))
 	}
 }
-
-// eviction ends a connection, on a worker because its transport may take a moment.
-type eviction struct{ *Socket }
-
-func (e eviction) run() { e.conn.session.Close(engineio.ReasonTransportClose) }
 
 // Recovered reports whether the socket is one that was lost and has come back: with the id, the rooms and the data it had, and
 // its client has got or gets what it missed. It is known before the first hook runs.
@@ -240,7 +231,7 @@ type recoveryAuth struct {
 	Offset any `json:"offset"`
 }
 
-// request is what the client asks for with CONNECT.
+// recovery is what the client asks for with CONNECT.
 func (h *Handshake) recovery() (pid, offset string, ok bool) {
 	var a recoveryAuth
 	if len(h.auth) == 0 || h.DecodeAuth(&a) != nil {
@@ -440,9 +431,6 @@ func messageOf(v any) *engineio.Message {
 	return v.(*engineio.Message)
 }
 
-// blankOffset keeps the place of an offset that is not drawn yet.
-var blankOffset = strings.Repeat("-", adapter.OffsetSize)
-
 // recoverable returns an event as those who have a ticket get it, with its offset. A volatile one has none unless it ends in a
 // string, which the client would take for it: its offset is then that of the last event before it (C-18).
 func (s *Server) recoverable(p *adapter.Packet) (any, error) {
@@ -454,7 +442,7 @@ func (s *Server) encodeWithOffset(p *adapter.Packet) (any, error) {
 	defer b.release()
 	out, err := s.parser.Append(b.text, parser.Outgoing{
 		Type: parser.Event, Namespace: p.Namespace, Event: p.Event, Args: p.Args,
-		Offset: cmp.Or(p.Offset, blankOffset), OffsetAfterString: p.Volatile,
+		Offset: p.Offset, OffsetAfterString: p.Volatile,
 	})
 	if err != nil {
 		return nil, encodeError{fmt.Sprintf("event %q", p.Event), err}

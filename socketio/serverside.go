@@ -109,17 +109,14 @@ func (n *Namespace) serverSideEmit(ctx context.Context, event string, args []any
 // HandleServerSide registers a handler for an event that other processes of the cluster emit with ServerSideEmit, and returns
 // what removes it again. Several run in the order they were registered.
 func (n *Namespace) HandleServerSide(event string, h ServerHandler) (off func()) {
-	n.change(func(r *registry) { r.serverSide = with(r.serverSide, &serverRoute{event, &h}) })
-	return func() {
-		n.change(func(r *registry) {
-			r.serverSide = slices.DeleteFunc(slices.Clone(r.serverSide), func(rt *serverRoute) bool { return rt.handler == &h })
-		})
-	}
+	rt := &serverRoute{event, h}
+	n.change(func(r *registry) { r.serverSide = with(r.serverSide, rt) })
+	return func() { n.change(func(r *registry) { r.serverSide = without(r.serverSide, rt) }) }
 }
 
 type serverRoute struct {
 	event   string
-	handler *ServerHandler
+	handler ServerHandler
 }
 
 // serverLane is safe for concurrent use: the queue of the events that other processes have emitted to a namespace.
@@ -172,7 +169,7 @@ func (l *serverLane) run() {
 	for e := l.next(); e != nil; e = l.next() {
 		for _, rt := range l.ns.registry.Load().serverSide {
 			if rt.event == e.name {
-				l.call(*rt.handler, e)
+				l.call(rt.handler, e)
 			}
 		}
 	}

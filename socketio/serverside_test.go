@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/perch-go/perch/socketio/adapter"
@@ -21,7 +22,7 @@ func TestHandleServerSide(t *testing.T) {
 			t.Errorf("%v, %d arguments", err, e.NumArgs())
 		}
 		got.add("%s%d", e.Name(), i)
-		panic("in a handler")
+		panic("in a handler") // the next handler runs all the same
 	})
 	n.HandleServerSide("x", func(ctx context.Context, e *ServerEvent) {
 		got.add("%s", e.Raw(0))
@@ -104,6 +105,9 @@ func TestServerSideEmitAlone(t *testing.T) {
 	answers, err := h.ServerSideEmitWithAck(t.Context(), "x", 1)
 	if err := errors.Join(err, h.ServerSideEmit("x")); err != nil || len(answers) != 0 {
 		t.Errorf("%v, %v", answers, err)
+	}
+	if log := h.log.String(); strings.Contains(log, "server-side") {
+		t.Error(log)
 	}
 }
 

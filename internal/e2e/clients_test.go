@@ -11,7 +11,7 @@ var (
 )
 
 // leastBehaviours is what a cell of the matrix has to have: a file that registers fewer tests would pass them all.
-const leastBehaviours = 40
+const leastBehaviours = 100
 
 // TestClients is the matrix of clients and transports. Its subtests are named client/transport/behaviour, which
 // runtests makes a table of.

@@ -10,7 +10,7 @@ import { createInterface } from "node:readline";
 import { Server } from "socket.io";
 import { ClusterAdapterWithHeartbeat } from "socket.io-adapter";
 import { connected, disconnectAll } from "./client.mjs";
-import { eventually, next, server, within } from "./support.mjs";
+import { eventually, listen, next, server, within } from "./support.mjs";
 
 const require = createRequire(import.meta.url);
 const notepack = createRequire(require.resolve("socket.io-msgpack-parser"))("notepack.io");
@@ -50,8 +50,7 @@ before(async () => {
   await within(next(bus, "connect"), "connect to the bus");
   web = createServer();
   io = new Server(web, { adapter: LineAdapter });
-  await new Promise((resolve) => web.listen(0, "127.0.0.1", resolve));
-  NEAR = `http://127.0.0.1:${web.address().port}`;
+  NEAR = await listen(web);
 });
 
 beforeEach(async () => {

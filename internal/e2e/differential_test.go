@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -23,10 +24,13 @@ import (
 // TestDifferential plays scripts against npm's socket.io and against ours: what clients see has to be the same, down to
 // the order, except where a script declares the difference.
 func TestDifferential(t *testing.T) {
-	suite(t, "differential.test.mjs", map[string]string{
+	ran := suite(t, "differential.test.mjs", map[string]string{
 		"PERCH_REFERENCE_URL": run(t, exec.Command("node", "differential/reference.mjs")),
 		"PERCH_OURS_URL":      startTwins(t),
 	})
+	if !slices.ContainsFunc(ran, func(path []string) bool { return path[0] == "together they have seen" }) {
+		t.Error("nobody has looked at what the scripts have seen together")
+	}
 }
 
 // twins are the servers that scripts have asked for.

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, afterEach, before, describe, test } from "node:test";
 import { Server } from "socket.io";
-import { eventually, next, server, unique } from "./support.mjs";
+import { eventually, listen, next, server, unique } from "./support.mjs";
 import { ask, connected, disconnectAll, socket, upgraded, ways } from "./client.mjs";
 
 let reference, referenceURL;
@@ -31,8 +31,7 @@ before(async () => {
   reference.of("/census").on("connection", (s) => {
     s.on("namespaces", (ack) => ack([...reference._nsps.keys()].filter((name) => !["/", "/census"].includes(name)).sort()));
   });
-  await new Promise((resolve) => web.listen(0, "127.0.0.1", resolve));
-  referenceURL = `http://127.0.0.1:${web.address().port}`;
+  referenceURL = await listen(web);
 });
 afterEach(disconnectAll);
 after(async () => {

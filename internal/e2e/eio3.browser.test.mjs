@@ -6,13 +6,13 @@ import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
 import { chromium } from "playwright-core";
-import { server, within } from "./support.mjs";
+import { listen, server, within } from "./support.mjs";
 import { reference } from "./eio3.reference.mjs";
 
 const PERCH = server("PERCH_EIO3_URL");
 const client = createRequire(import.meta.url).resolve("socket.io-client-2/dist/socket.io.js");
 
-let node, host, browser, page;
+let node, host, hostURL, browser, page;
 const problems = [];
 before(async () => {
   node = await reference({ pingInterval: 500, pingTimeout: 5000 });
@@ -21,7 +21,7 @@ before(async () => {
     else if (request.url === "/") response.writeHead(200, { "content-type": "text/html" }).end("<!doctype html><title>2.x</title><script src=client.js></script><body>");
     else response.writeHead(204).end();
   });
-  await new Promise((resolve) => host.listen(0, "127.0.0.1", resolve));
+  hostURL = await listen(host);
   browser = await chromium.launch({
     executablePath: process.env.PERCH_CHROMIUM ?? "/usr/bin/chromium",
     args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"],
@@ -57,7 +57,7 @@ for (const [name, url] of [["perch", () => PERCH], ["reference", () => node.url]
         page.on("response", (response) => {
           if (response.url().includes("EIO=3")) types.add(`${response.request().method()} ${response.headers()["content-type"]?.split(";")[0]}`);
         });
-        await page.goto(`http://127.0.0.1:${host.address().port}/`);
+        await page.goto(hostURL);
         const said = await within(page.evaluate(converse, { url: url(), options, single: options.transports?.length === 1 }), way, 20_000);
         assert.deepEqual(said, { echo: true, large: true, bytes: true, back: true, auth: { token: "\u20ac&" }, transport: options.transports?.[0] ?? "websocket" });
         // Only polling over XHR has binary bodies; where the client asked for none, or JSONP knows none, they are text.

@@ -1,6 +1,7 @@
 // The reference server with the events of the protocol 3 lab (eio3_test.go), so that the two are asked the same.
 import http from "node:http";
 import { Server } from "socket.io";
+import { listen } from "./support.mjs";
 
 /** Serves until close is called. */
 export async function reference({ pingInterval, pingTimeout }) {
@@ -46,9 +47,8 @@ export async function reference({ pingInterval, pingTimeout }) {
     if (token === "wrong") error.data = { code: 401 };
     next(error);
   });
-  await new Promise((resolve) => web.listen(0, "127.0.0.1", resolve));
   return {
-    url: `http://127.0.0.1:${web.address().port}`,
+    url: await listen(web),
     close: () => new Promise((resolve) => io.close(resolve)),
   };
 }

@@ -74,16 +74,7 @@ func olderEvents(ns, journal *socketio.Namespace) {
 	})
 	ns.Handle("echo", func(_ context.Context, e *socketio.Event) { _ = e.Ack(all(e)...) })
 	ns.Handle("back", func(_ context.Context, e *socketio.Event) { _ = e.Socket().Emit("back", all(e)...) })
-	ns.Handle("ask", func(ctx context.Context, e *socketio.Event) {
-		reply, err := e.Socket().Timeout(startTime).EmitWithAck(ctx, "question", arg[any](e, 0))
-		if err != nil {
-			_ = e.Ack(err.Error())
-			return
-		}
-		var answer any
-		_ = reply.Decode(0, &answer)
-		_ = e.Ack(answer)
-	})
+	ns.Handle("ask", askBack)
 	ns.Handle("kick", func(_ context.Context, e *socketio.Event) { e.Socket().Disconnect(arg[bool](e, 0)) })
 	ns.Handle("join", func(_ context.Context, e *socketio.Event) {
 		_ = e.Socket().Join(arg[string](e, 0))

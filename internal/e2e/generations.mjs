@@ -2,7 +2,7 @@
 // a generation lacks is not among its abilities.
 import { createRequire } from "node:module";
 import net from "node:net";
-import { next, within } from "./support.mjs";
+import { listen, next, within } from "./support.mjs";
 
 const require = createRequire(import.meta.url);
 
@@ -148,13 +148,13 @@ export async function wire(cell, url) {
     holding = false;
     held.length = 0;
   };
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const near = await listen(server);
   cell.t.after(() => {
     cut();
     server.close();
   });
   return {
-    url: `http://127.0.0.1:${server.address().port}`,
+    url: near,
     /** Breaks every connection, and each one tried until it is mended. */
     cut,
     mend: () => (broken = false),

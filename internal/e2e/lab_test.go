@@ -116,21 +116,24 @@ func others(s *socketio.Socket) []string {
 	return rooms
 }
 
+// askBack acks with what the client answers to a question.
+func askBack(ctx context.Context, e *socketio.Event) {
+	reply, err := e.Socket().Timeout(startTime).EmitWithAck(ctx, "question", arg[any](e, 0))
+	if err != nil {
+		_ = e.Ack(err.Error())
+		return
+	}
+	var answer any
+	_ = reply.Decode(0, &answer)
+	_ = e.Ack(answer)
+}
+
 func (l *lab) questions(ns *socketio.Namespace) {
 	ns.Handle("echo", func(_ context.Context, e *socketio.Event) { _ = e.Ack(all(e)...) })
 	// What JavaScript does not count exactly must not go through float64 here either.
 	ns.Handle("exact", func(_ context.Context, e *socketio.Event) { _ = e.Ack(json.RawMessage(e.Raw(0))) })
 	ns.Handle("back", func(_ context.Context, e *socketio.Event) { _ = e.Socket().Emit("back", all(e)...) })
-	ns.Handle("ask", func(ctx context.Context, e *socketio.Event) {
-		reply, err := e.Socket().Timeout(startTime).EmitWithAck(ctx, "question", arg[any](e, 0))
-		if err != nil {
-			_ = e.Ack(err.Error())
-			return
-		}
-		var answer any
-		_ = reply.Decode(0, &answer)
-		_ = e.Ack(answer)
-	})
+	ns.Handle("ask", askBack)
 	ns.Handle("ask-timeout", func(ctx context.Context, e *socketio.Event) {
 		wait := time.Duration(arg[int](e, 0)) * time.Millisecond
 		switch _, err := e.Socket().Timeout(wait).EmitWithAck(ctx, "question", nil); {

@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import { after, afterEach, before, describe, test } from "node:test";
 import { Server } from "socket.io";
 import parser from "socket.io-msgpack-parser";
-import { eventually, next, server, several, unique, within } from "./support.mjs";
+import { eventually, listen, next, server, several, unique, within } from "./support.mjs";
 import { ask, connected, disconnectAll, socket, upgraded, ways } from "./client.mjs";
 
 let reference, referenceURL;
@@ -32,8 +32,7 @@ before(async () => {
     if (s.handshake.auth.token === "secret") return go();
     go(Object.assign(new Error("not authorized"), { data: { code: 401, hint: "bring a token" } }));
   }).on("connection", (s) => s.emit("welcome", s.handshake.auth.token));
-  await new Promise((resolve) => web.listen(0, "127.0.0.1", resolve));
-  referenceURL = `http://127.0.0.1:${web.address().port}`;
+  referenceURL = await listen(web);
 });
 afterEach(disconnectAll);
 after(async () => {

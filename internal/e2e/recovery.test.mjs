@@ -6,7 +6,7 @@ import net from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import { io } from "socket.io-client";
 import * as msgpack from "socket.io-msgpack-parser";
-import { PATIENCE, eventually, next, pause, server, unique } from "./support.mjs";
+import { PATIENCE, eventually, listen, next, pause, server, unique } from "./support.mjs";
 import { ask, disconnectAll, socket, upgraded, ways } from "./client.mjs";
 
 const BASE = server("PERCH_RECOVERY_URL");
@@ -54,9 +54,8 @@ async function proxy(base) {
     near.on("close", () => pair.held || (pairs.delete(pair), far.destroy()));
     far.on("close", () => (pairs.delete(pair), near.destroy()));
   });
-  await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
   return {
-    url: `http://127.0.0.1:${listener.address().port}`,
+    url: await listen(listener),
     // Both sides hear that the connection is gone.
     cut: () => pairs.forEach((p) => p.near.destroy()),
     // Only the client does; the server goes on writing to nobody (half-open).

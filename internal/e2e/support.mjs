@@ -9,6 +9,12 @@ export function server(variable) {
   return url;
 }
 
+/** Lets a server of the suite's own listen on a port of its own, and tells its URL. */
+export async function listen(server) {
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return `http://127.0.0.1:${server.address().port}`;
+}
+
 export const PATIENCE = 5000;
 
 /** A promise that fails with a message that says what was waited for. */

@@ -3,17 +3,19 @@ package msgpack
 import (
 	"errors"
 	"fmt"
+
+	"github.com/perch-go/perch/internal/jsonscan"
 )
 
 // What can be wrong with the input; compare with [errors.Is].
 var (
-	ErrJSON               = errors.New("malformed JSON")
+	ErrJSON               = jsonscan.ErrJSON
 	ErrTruncated          = errors.New("value is cut off")
 	ErrTrailing           = errors.New("bytes behind the value")
 	ErrType               = errors.New("no such type")
 	ErrKey                = errors.New("key is neither a string nor an integer")
-	ErrUTF8               = errors.New("invalid UTF-8")
-	ErrDepth              = errors.New("nested too deeply")
+	ErrUTF8               = jsonscan.ErrUTF8
+	ErrDepth              = jsonscan.ErrDepth
 	ErrTooManyAttachments = errors.New("too many byte sequences")
 	ErrTooLong            = errors.New("too long for MessagePack")
 )

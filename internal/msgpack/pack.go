@@ -9,6 +9,8 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/tinylib/msgp/msgp"
+
+	"github.com/perch-go/perch/internal/jsonscan"
 )
 
 // maxPackDepth bounds what Pack takes. It is more than Unpack does by default: what is packed is our own program's.
@@ -75,7 +77,7 @@ func (p *packer) survey() (int, error) {
 	}
 	var key []byte // of the member whose value begins at i
 	var err error
-	for i := skipSpace(b, 0); ; {
+	for i := jsonscan.SkipSpace(b, 0); ; {
 		if i == len(b) {
 			return i, ErrJSON
 		}
@@ -90,7 +92,7 @@ func (p *packer) survey() (int, error) {
 			}
 			p.open = append(p.open, container{index: len(p.sizes), object: c == '{'})
 			p.sizes = append(p.sizes, 0)
-			if i = skipSpace(b, i+1); i == len(b) || b[i] != c+2 { // not empty
+			if i = jsonscan.SkipSpace(b, i+1); i == len(b) || b[i] != c+2 { // not empty
 				if key, i, err = p.member(i); err != nil {
 					return i, err
 				}
@@ -100,7 +102,7 @@ func (p *packer) survey() (int, error) {
 			if c == '"' {
 				i, err = scanString(b, i)
 			} else {
-				i, err = scanScalar(b, i)
+				i, err = jsonscan.Scalar(b, i)
 			}
 			if err != nil {
 				return i, err
@@ -132,18 +134,18 @@ func (p *packer) member(i int) (key []byte, next int, err error) {
 	if err != nil {
 		return nil, end, err
 	}
-	colon := skipSpace(b, end)
+	colon := jsonscan.SkipSpace(b, end)
 	if colon == len(b) || b[colon] != ':' {
 		return nil, colon, ErrJSON
 	}
-	return b[i:end], skipSpace(b, colon+1), nil
+	return b[i:end], jsonscan.SkipSpace(b, colon+1), nil
 }
 
 // finish goes from the end of a value to where the next member or element begins, if more is true, or to the end of the text.
 func (p *packer) finish(i int) (next int, more bool, err error) {
 	b := p.text
 	for {
-		i = skipSpace(b, i)
+		i = jsonscan.SkipSpace(b, i)
 		n := len(p.open)
 		if n == 0 {
 			if i < len(b) {
@@ -157,7 +159,7 @@ func (p *packer) finish(i int) (next int, more bool, err error) {
 		c := &p.open[n-1]
 		switch {
 		case b[i] == ',':
-			return skipSpace(b, i+1), true, nil
+			return jsonscan.SkipSpace(b, i+1), true, nil
 		case b[i] == '}' && c.object:
 			if p.sizes[c.index] == 2 && c.marked && c.named && int64(c.number) < int64(len(p.attachments)) {
 				p.sizes[c.index] = isPlaceholder | c.number
@@ -217,7 +219,7 @@ func (p *packer) write(dst []byte) []byte {
 		case ' ', '\t', '\r', '\n', ',', ':', ']', '}':
 			i++
 		default:
-			end, _ := scanNumber(b, i)
+			end, _ := jsonscan.Number(b, i)
 			dst = appendNumber(dst, b[i:end])
 			i = end
 		}
@@ -249,4 +251,27 @@ func appendNumber(dst, text []byte) []byte {
 	}
 	f, _ := strconv.ParseFloat(string(text), 64) // what is too large is infinite, as with JSON.parse
 	return msgp.AppendFloat64(dst, f)
+}
+
+// scanString is [jsonscan.String] for text that need not be UTF-8: what is not becomes U+FFFD.
+func scanString(b []byte, i int) (int, error) {
+	for i++; ; {
+		if i = jsonscan.SkipPlain(b, i); i == len(b) {
+			return i, ErrJSON
+		}
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1, nil
+		case c >= utf8.RuneSelf:
+			i++
+		case c == '\\':
+			n := jsonscan.EscapeSize(b[i:])
+			if n == 0 {
+				return i, ErrJSON
+			}
+			i += n
+		default: // a control character
+			return i, ErrJSON
+		}
+	}
 }

@@ -23,7 +23,7 @@ type Memory struct {
 	// order is the namespace's ordering lock (engine rule 7).
 	order sync.Mutex
 
-	// drawn is the number of the last packet that can be recovered, for a Recovering; nil otherwise.
+	// drawn is the number of the last packet that can be recovered, for a Tracking; nil otherwise.
 	drawn *atomic.Uint64
 
 	observing sync.Mutex // serialises Observe

@@ -16,7 +16,8 @@ import (
 // offset that it names.
 type Recoverer interface {
 	Adapter
-	// OffsetSize is how long its offsets are; all are of one length, so that there is a place for them before they are drawn.
+	// OffsetSize is how long its offsets are, in bytes; all are of one length, so that an encoding can leave a place for the
+	// offset before it is drawn. What is replayed has its Packet.Offset already.
 	OffsetSize() int
 	// Deliver is Broadcast to the member of that id, in the same order. queue is called with it instead of its
 	// Prepare and Append, under the ordering lock, or not at all if it was just lost. Without such a member

@@ -118,7 +118,7 @@ func (r *Recovering) Broadcast(p *Packet, sel Selection) error {
 		return err
 	}
 	var n uint64
-	err = r.Place(p, sel, func(p *Packet) uint64 {
+	err = r.Place(p, sel, nil, func(p *Packet) uint64 {
 		n = r.draw(p, sel, size)
 		return n
 	})
@@ -136,7 +136,7 @@ func (r *Recovering) Deliver(p *Packet, id string, queue func(Member)) error {
 		return err
 	}
 	var n uint64
-	err = r.PlaceOne(p, id, func(p *Packet) uint64 {
+	err = r.PlaceOne(p, id, nil, func(p *Packet) uint64 {
 		n = r.draw(p, Selection{Rooms: []string{id}}, size)
 		return n
 	}, queue)

@@ -42,7 +42,7 @@ func (t *Tracking) Blank(p *Packet) {
 }
 
 // Place delivers p to the members meant by sel. If it cannot be encoded, draw is not called.
-func (t *Tracking) Place(p *Packet, sel Selection, draw func(p *Packet) uint64) error {
+func (t *Tracking) Place(p *Packet, sel Selection, publish func(), draw func(p *Packet) uint64) error {
 	t.Blank(p)
 	a := audiences.Get().(*audience)
 	defer a.release()
@@ -53,6 +53,9 @@ func (t *Tracking) Place(p *Packet, sel Selection, draw func(p *Packet) uint64) 
 		if err := mb.Prepare(p); err != nil {
 			return err
 		}
+	}
+	if publish != nil {
+		publish()
 	}
 	t.order.Lock()
 	if t.restored.Load() != before {
@@ -73,10 +76,13 @@ func (t *Tracking) Place(p *Packet, sel Selection, draw func(p *Packet) uint64) 
 }
 
 // PlaceOne is Place to one member, as [Recoverer.Deliver] has it. Without such a member draw is not called.
-func (t *Tracking) PlaceOne(p *Packet, id string, draw func(p *Packet) uint64, queue func(Member)) error {
+func (t *Tracking) PlaceOne(p *Packet, id string, publish func(), draw func(p *Packet) uint64, queue func(Member)) error {
 	e := t.entry(id)
 	if e == nil {
 		return ErrLeft
+	}
+	if publish != nil {
+		publish()
 	}
 	t.order.Lock()
 	n := draw(p)

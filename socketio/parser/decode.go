@@ -8,6 +8,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/perch-go/perch/internal/jsonscan"
 )
 
 var errNoTarget = errors.New("the target must be a pointer, and not nil")
@@ -95,11 +97,11 @@ func plainString(raw []byte) ([]byte, bool) {
 	if len(raw) < 2 || raw[0] != '"' {
 		return nil, false
 	}
-	if end, err := scanString(raw, 0); err != nil || end != len(raw) {
+	if end, err := jsonscan.String(raw, 0); err != nil || end != len(raw) {
 		return nil, false
 	}
 	content := raw[1 : len(raw)-1]
-	return content, !hasEscape(content)
+	return content, !jsonscan.HasEscape(content)
 }
 
 // shortInt reads an integer of up to 15 digits, which fits an int64, and a
@@ -127,7 +129,7 @@ func shortInt(raw []byte) (int64, bool) {
 }
 
 func wellFormed(raw []byte) bool {
-	end, err := scanValue(raw, 0, 0, HighestMaxDepth)
+	end, err := jsonscan.Value(raw, 0, 0, HighestMaxDepth)
 	return err == nil && end == len(raw)
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/perch-go/perch/internal/jsonscan"
 )
 
 // What can be wrong with a packet; compare with [errors.Is]. Parse returns
@@ -18,9 +20,9 @@ var (
 	ErrPayload            = errors.New("payload does not fit the packet type")
 	ErrEventName          = errors.New("event name is neither a string nor a number")
 	ErrReserved           = errors.New("event name is reserved")
-	ErrJSON               = errors.New("malformed JSON")
-	ErrUTF8               = errors.New("invalid UTF-8")
-	ErrDepth              = errors.New("nested too deeply")
+	ErrJSON               = jsonscan.ErrJSON
+	ErrUTF8               = jsonscan.ErrUTF8
+	ErrDepth              = jsonscan.ErrDepth
 	ErrPlaceholder        = errors.New("illegal attachment placeholder")
 	ErrBinary             = errors.New("binary message without a packet that announces it")
 )

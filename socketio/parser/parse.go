@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/perch-go/perch/internal/jsonscan"
 )
 
 // Type is the kind of a packet, the digit it begins with. It is a plain value.
@@ -35,7 +37,7 @@ func (t Type) String() string {
 const (
 	DefaultMaxAttachments = 10
 	DefaultMaxDepth       = 64
-	HighestMaxDepth       = 1024
+	HighestMaxDepth       = jsonscan.MaxDepth
 
 	// MaxID is the highest ack id: up to here JavaScript counts exactly.
 	MaxID = 1 << 53
@@ -259,13 +261,13 @@ func (p *Packet) payload(i int, l Limits) (int, error) {
 		if open != '{' {
 			return i, ErrPayload
 		}
-		i, err = scanValue(b, i, 0, l.MaxDepth)
+		i, err = jsonscan.Value(b, i, 0, l.MaxDepth)
 		p.Data = b[start:i:i]
 	case ConnectError:
 		if open != '{' && open != '"' {
 			return i, ErrPayload
 		}
-		i, err = scanValue(b, i, 0, l.MaxDepth)
+		i, err = jsonscan.Value(b, i, 0, l.MaxDepth)
 		p.Data = b[start:i:i]
 	default:
 		if open != '[' {
@@ -277,7 +279,7 @@ func (p *Packet) payload(i int, l Limits) (int, error) {
 		return i, err
 	}
 	end := i
-	if i = skipSpace(b, i); i < len(b) {
+	if i = jsonscan.SkipSpace(b, i); i < len(b) {
 		return i, ErrJSON
 	}
 	if n := len(p.Embedded) + p.Attachments; n > 0 {
@@ -291,7 +293,7 @@ func (p *Packet) payload(i int, l Limits) (int, error) {
 func (p *Packet) elements(i int, l Limits) (int, error) {
 	b := p.text
 	event := p.Type == Event || p.Type == BinaryEvent
-	i = skipSpace(b, i+1)
+	i = jsonscan.SkipSpace(b, i+1)
 	if i < len(b) && b[i] == ']' {
 		if event {
 			return i, ErrEventName
@@ -299,7 +301,7 @@ func (p *Packet) elements(i int, l Limits) (int, error) {
 		return i + 1, nil
 	}
 	for {
-		end, err := scanValue(b, i, 1, l.MaxDepth)
+		end, err := jsonscan.Value(b, i, 1, l.MaxDepth)
 		if err != nil {
 			return end, err
 		}
@@ -309,12 +311,12 @@ func (p *Packet) elements(i int, l Limits) (int, error) {
 			}
 		}
 		p.addSpan(i, end)
-		if i = skipSpace(b, end); i == len(b) {
+		if i = jsonscan.SkipSpace(b, end); i == len(b) {
 			return i, ErrJSON
 		}
 		switch b[i] {
 		case ',':
-			i = skipSpace(b, i+1)
+			i = jsonscan.SkipSpace(b, i+1)
 		case ']':
 			return i + 1, nil
 		default:
@@ -335,7 +337,7 @@ func (p *Packet) setEvent(raw []byte) error {
 		return ErrEventName
 	}
 	name := raw[1 : len(raw)-1 : len(raw)-1]
-	if hasEscape(name) {
+	if jsonscan.HasEscape(name) {
 		// A lone surrogate is the only complaint possible here, and what
 		// JavaScript lets pass becomes U+FFFD.
 		p.name, _ = jsontext.AppendUnquote(p.name[:0], raw)

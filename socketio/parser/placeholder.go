@@ -9,6 +9,8 @@ import (
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/perch-go/perch/internal/jsonscan"
 )
 
 // An attachment is a binary message that follows its packet. In the packet's
@@ -30,21 +32,21 @@ func appendPlaceholder(dst []byte, index int) []byte {
 // and hand the application no buffer. Depth was bounded by the scanner.
 func checkPlaceholders(b []byte, i, n int) (int, error) {
 	if b[i] != '{' && b[i] != '[' {
-		return scanValue(b, i, 0, 0)
+		return jsonscan.Value(b, i, 0, 0)
 	}
 	object := b[i] == '{'
 	start := i
 	marked := false
 	var index []byte // of the last "num": duplicates are read as JSON.parse reads them
-	for i = skipSpace(b, i+1); b[i] != '}' && b[i] != ']'; i = skipSpace(b, i) {
+	for i = jsonscan.SkipSpace(b, i+1); b[i] != '}' && b[i] != ']'; i = jsonscan.SkipSpace(b, i) {
 		if b[i] == ',' {
-			i = skipSpace(b, i+1)
+			i = jsonscan.SkipSpace(b, i+1)
 		}
 		var key []byte
 		if object {
 			at := i
 			var err error
-			if i, err = scanKey(b, i); err != nil {
+			if i, err = jsonscan.Key(b, i); err != nil {
 				return i, err
 			}
 			key = b[at:i]
@@ -75,7 +77,7 @@ func keyIs(key []byte, name string) bool {
 		return false
 	}
 	key = key[:bytes.LastIndexByte(key, '"')+1]
-	if hasEscape(key) {
+	if jsonscan.HasEscape(key) {
 		plain, _ := jsontext.AppendUnquote(nil, key)
 		return string(plain) == name
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"reflect"
 	"strconv"
+
+	"github.com/perch-go/perch/internal/jsonscan"
 )
 
 // Raw is immutable and safe for concurrent use: a value that is JSON already, as
@@ -63,12 +65,12 @@ func (e *encoder) appendRawValue(dst []byte, r Raw) ([]byte, error) {
 	if len(r.Attachments) == 0 {
 		return e.appendRaw(dst, r.JSON, r)
 	}
-	start := skipSpace(r.JSON, 0)
-	end, err := scanValue(r.JSON, start, 0, HighestMaxDepth)
+	start := jsonscan.SkipSpace(r.JSON, 0)
+	end, err := jsonscan.Value(r.JSON, start, 0, HighestMaxDepth)
 	if err != nil {
 		return dst, err
 	}
-	if skipSpace(r.JSON, end) != len(r.JSON) {
+	if jsonscan.SkipSpace(r.JSON, end) != len(r.JSON) {
 		return dst, ErrJSON
 	}
 	if _, err := checkPlaceholders(r.JSON, start, len(r.Attachments)); err != nil {
@@ -83,21 +85,21 @@ func (e *encoder) appendRawValue(dst []byte, r Raw) ([]byte, error) {
 func (e *encoder) renumber(dst []byte, r Raw, i int) ([]byte, int) {
 	b := r.JSON
 	if b[i] != '{' && b[i] != '[' {
-		end, _ := scanValue(b, i, 0, HighestMaxDepth)
+		end, _ := jsonscan.Value(b, i, 0, HighestMaxDepth)
 		return append(dst, b[i:end]...), end
 	}
 	object, start, before := b[i] == '{', len(dst), len(e.attachments)
 	marked, index := false, 0
 	dst = append(dst, b[i])
-	for i = skipSpace(b, i+1); b[i] != '}' && b[i] != ']'; i = skipSpace(b, i) {
+	for i = jsonscan.SkipSpace(b, i+1); b[i] != '}' && b[i] != ']'; i = jsonscan.SkipSpace(b, i) {
 		if b[i] == ',' {
 			dst = append(dst, ',')
-			i = skipSpace(b, i+1)
+			i = jsonscan.SkipSpace(b, i+1)
 		}
 		var key []byte
 		if object {
 			at := i
-			i, _ = scanKey(b, i)
+			i, _ = jsonscan.Key(b, i)
 			key = b[at:i]
 			dst = append(dst, key...)
 		}

@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/perch-go/perch/internal/jsonscan"
 )
 
 // maxEncodeDepth is where nested maps and slices are taken for a cycle.
@@ -83,8 +85,8 @@ func (e *encoder) appendRaw(dst, raw []byte, v any) ([]byte, error) {
 	if raw == nil {
 		return append(dst, "null"...), nil
 	}
-	end, err := scanValue(raw, skipSpace(raw, 0), 0, HighestMaxDepth)
-	if err == nil && skipSpace(raw, end) == len(raw) {
+	end, err := jsonscan.Value(raw, jsonscan.SkipSpace(raw, 0), 0, HighestMaxDepth)
+	if err == nil && jsonscan.SkipSpace(raw, end) == len(raw) {
 		return append(dst, raw...), nil
 	}
 	return e.marshal(dst, v, classPlain)
@@ -181,7 +183,7 @@ func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	for i := 0; ; {
 		start := i
-		i = skipPlain(b, i)
+		i = jsonscan.SkipPlain(b, i)
 		dst = append(dst, s[start:i]...)
 		if i == len(s) {
 			return append(dst, '"')

@@ -14,6 +14,17 @@ async function joined(c) {
   return { ...w, socket };
 }
 
+/** A socket that was away when the answer to what it asked for came, and what it got of it. */
+async function missed(c, event, answer) {
+  const { socket, interrupt, hold, held } = await joined(c);
+  const got = record(socket, answer);
+  hold();
+  socket.emit(event);
+  await eventually(() => held().includes(answer), "the answer on the wire");
+  await interrupt(socket);
+  return { socket, got };
+}
+
 export const recovery = {
   "is the same socket after the connection broke": needs("recovery", async (c) => {
     const { socket, interrupt } = await joined(c);
@@ -35,24 +46,14 @@ export const recovery = {
   }),
 
   "what it missed arrives in order, exactly once": needs("recovery", async (c) => {
-    const { socket, interrupt, hold, held } = await joined(c);
-    const texts = record(socket, "takeUtf8");
-    hold();
-    socket.emit("getUtf8");
-    await eventually(() => held().includes("takeUtf8"), "the answer on the wire");
-    await interrupt(socket);
+    const { socket, got: texts } = await missed(c, "getUtf8", "takeUtf8");
     assert.ok(socket.recovered);
     assert.equal(await ask(socket, "echo", 1), 1);
     assert.deepEqual(texts, ["てすと", "Я Б Г Д Ж Й", "Ä ä Ü ü ß", "utf8 — string", "utf8 — string"]);
   }),
 
   "binary that it missed arrives": needs("recovery", async (c) => {
-    const { socket, interrupt, hold, held } = await joined(c);
-    const got = record(socket, "doge");
-    hold();
-    socket.emit("doge");
-    await eventually(() => held().includes("doge"), "the answer on the wire");
-    await interrupt(socket);
+    const { socket, got } = await missed(c, "doge", "doge");
     assert.ok(socket.recovered);
     assert.equal(await ask(socket, "echo", 1), 1);
     assert.deepEqual(got, [Buffer.from("asdfasdf")]);
@@ -97,12 +98,7 @@ export const recovery = {
   },
 
   "what it missed is lost": lacks("recovery", async (c) => {
-    const { socket, interrupt, hold, held } = await joined(c);
-    const texts = record(socket, "takeUtf8");
-    hold();
-    socket.emit("getUtf8");
-    await eventually(() => held().includes("takeUtf8"), "the answer on the wire");
-    await interrupt(socket);
+    const { socket, got: texts } = await missed(c, "getUtf8", "takeUtf8");
     assert.equal(await ask(socket, "echo", 1), 1);
     assert.deepEqual(texts, []);
   }),

@@ -20,10 +20,10 @@ export const eachWay = (name, script) =>
 
 /** All that ours has shown, and in how many scripts, for cover.mjs. */
 export const seen = [];
-export const played = () => number;
+export const played = () => done;
 
 const same = { reference: [], ours: [] };
-let number = 0;
+let number = 0, done = 0;
 
 async function play(side, n, script) {
   const stage = new Stage(side, sides[side], n);
@@ -56,6 +56,7 @@ export function compareAll(table) {
       for (const { reason } of records) if (reason) throw reason;
       const [reference, ours] = records.map(({ value }) => value);
       seen.push(...ours);
+      done++;
       if (reference.length === 0) throw new Error("nothing was seen");
       const found = difference(reference, ours), declared = { ...same, ...lines };
       if (!isDeepStrictEqual(found, declared)) throw new Error(unlike(found, declared, reference, ours));

@@ -4,6 +4,7 @@
 import http from "node:http";
 import { Server } from "socket.io";
 import msgpack from "socket.io-msgpack-parser";
+import { listen } from "../support.mjs";
 import { Journal, speak } from "./vocabulary.mjs";
 
 const quick = { pingInterval: 300, pingTimeout: 500, upgradeTimeout: 300 };
@@ -77,8 +78,7 @@ async function serve(name) {
     };
   }
   speak(io, journal);
-  await new Promise((resolve) => web.listen(0, "127.0.0.1", resolve));
-  const url = `http://127.0.0.1:${web.address().port}`;
+  const url = await listen(web);
   servers.set(url, { io, journal });
   return url;
 }
@@ -102,7 +102,7 @@ const control = http.createServer(async (req, res) => {
     res.end(err.message);
   }
 });
-control.listen(0, "127.0.0.1", () => console.log(`listening on http://127.0.0.1:${control.address().port}`));
+console.log(`listening on ${await listen(control)}`);
 
 // The harness asks it to end as it asks any program.
 process.on("SIGTERM", () => process.exit(0));

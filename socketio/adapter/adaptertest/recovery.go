@@ -233,7 +233,7 @@ var recoveries = []test{
 			t.Errorf("a got %d events in another order than the others %d", len(got), len(want))
 		}
 		slices.Sort(got)
-		if len(slices.Compact(got)) != n {
+		if len(got) != n || len(slices.Compact(got)) != n {
 			t.Errorf("a got %d different events, want %d", len(slices.Compact(got)), n)
 		}
 	})},

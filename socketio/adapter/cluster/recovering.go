@@ -143,7 +143,7 @@ func (r *Recovering) pass(m *Message) {
 
 // deliver delivers a broadcast of another node.
 func (r *Recovering) deliver(m *Message, p *adapter.Packet) error {
-	return r.tracking.Place(p, m.Opts.selection(), func(p *adapter.Packet) uint64 {
+	return r.tracking.Place(p, m.Opts.selection(), nil, func(p *adapter.Packet) uint64 {
 		logged := m.Offset != Offset{}
 		if logged {
 			r.offset = m.Offset
@@ -158,7 +158,9 @@ func (r *Recovering) deliver(m *Message, p *adapter.Packet) error {
 // Broadcast delivers p to the members meant by sel, wherever they are. What is for this process alone is not kept, and what the
 // Bus does not take neither: see [Adapter.Broadcast].
 func (r *Recovering) Broadcast(p *adapter.Packet, sel adapter.Selection) error {
-	return r.broadcast(p, sel, func(draw func(*adapter.Packet) uint64) error { return r.tracking.Place(p, sel, draw) })
+	return r.broadcast(p, sel, func(publish func(), draw func(*adapter.Packet) uint64) error {
+		return r.tracking.Place(p, sel, publish, draw)
+	})
 }
 
 // Deliver delivers p to one member. If it has just been lost, the packet is kept for it all the same. If the Bus does not take it
@@ -167,8 +169,8 @@ func (r *Recovering) Deliver(p *adapter.Packet, id string, queue func(adapter.Me
 	if _, ok := r.Member(id); !ok {
 		return adapter.ErrLeft
 	}
-	err := r.broadcast(p, adapter.Selection{Rooms: []string{id}}, func(draw func(*adapter.Packet) uint64) error {
-		return r.tracking.PlaceOne(p, id, draw, queue)
+	err := r.broadcast(p, adapter.Selection{Rooms: []string{id}}, func(publish func(), draw func(*adapter.Packet) uint64) error {
+		return r.tracking.PlaceOne(p, id, publish, draw, queue)
 	})
 	if unreached := (*UnreachedError)(nil); errors.As(err, &unreached) {
 		return nil
@@ -176,10 +178,10 @@ func (r *Recovering) Deliver(p *adapter.Packet, id string, queue func(adapter.Me
 	return err
 }
 
-func (r *Recovering) broadcast(p *adapter.Packet, sel adapter.Selection, deliver func(draw func(*adapter.Packet) uint64) error) error {
+func (r *Recovering) broadcast(p *adapter.Packet, sel adapter.Selection, deliver func(publish func(), draw func(*adapter.Packet) uint64) error) error {
 	r.tracking.Blank(p)
 	if sel.Local || p.Volatile && len(sel.Rooms) == 1 && r.isHere(sel.Rooms[0]) {
-		return deliver(r.drawNone)
+		return deliver(nil, r.drawNone)
 	}
 	m, err := r.message(p, sel)
 	if err != nil {
@@ -188,15 +190,17 @@ func (r *Recovering) broadcast(p *adapter.Packet, sel adapter.Selection, deliver
 	if _, err := r.recovery.Prepare(p); err != nil { // before anybody has got it
 		return err
 	}
-	r.sending.Lock()
-	unreached := r.publish(m)
-	if !m.recoverable() {
-		r.sending.Unlock()
-		return cmp.Or(deliver(r.drawNone), unreached)
+	var unreached error
+	publish := func() {
+		r.sending.Lock()
+		unreached = r.publish(m)
 	}
-	drawn := false
+	if !m.recoverable() {
+		publish()
+		r.sending.Unlock()
+		return cmp.Or(deliver(nil, r.drawNone), unreached)
+	}
 	draw := func(p *adapter.Packet) uint64 {
-		drawn = true
 		r.said = m.Seq
 		if unreached == nil {
 			r.flight = append(r.flight, m)
@@ -206,12 +210,9 @@ func (r *Recovering) broadcast(p *adapter.Packet, sel adapter.Selection, deliver
 		r.sending.Unlock() // now the ordering lock does it
 		return r.draw(p, m)
 	}
-	err = deliver(draw)
-	if !drawn && errors.Is(err, adapter.ErrLeft) { // and perhaps is back by now
-		err = r.tracking.Place(p, sel, draw)
-	}
-	if !drawn { // it is on its way none the less
-		r.tracking.Ordered(func() { draw(p) })
+	err = deliver(publish, draw)
+	if errors.Is(err, adapter.ErrLeft) { // and perhaps is back by now
+		err = r.tracking.Place(p, sel, publish, draw)
 	}
 	return cmp.Or(err, unreached)
 }

@@ -302,17 +302,32 @@ func TestForgedOffsets(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		broker := NewMemory(nil)
 		a := newRecoveringNode(t, broker.Open)
-		for i, offset := range []string{
-			"x", strings.Repeat("!", offsetSize), strings.Repeat("_", offsetSize),
+		malformed := []string{"x", strings.Repeat("!", offsetSize)}
+		for i, offset := range append(malformed,
+			strings.Repeat("_", offsetSize),
 			place{a.offset, a.node, 1 << 40}.String(), place{a.offset, nameOf(strangerUID), 1}.String(),
 			place{offset: memoryOffset(1 << 40)}.String(),
-		} {
+		) {
 			m := &member{id: fmt.Sprint("m", i)}
 			a.Add(m)
 			a.Save(adapter.Session{PID: "pid-" + m.id, ID: m.id})
-			if n, err := restore(t, a, m.id, offset); err == nil && n > 0 {
+			n, err := restore(t, a, m.id, offset)
+			if err == nil && n > 0 {
 				t.Errorf("%s: missed %d", offset, n)
 			}
+			if i < len(malformed) && !errors.Is(err, adapter.ErrOffset) {
+				t.Errorf("%s: %v, want %v", offset, err, adapter.ErrOffset)
+			}
+		}
+		// A number that its node has not reached is no offset of its.
+		ahead := &member{id: "ahead", silent: true}
+		a.Add(ahead)
+		before := a.offset
+		say(t, a)
+		say(t, a)
+		a.Save(adapter.Session{PID: "pid-ahead", ID: "ahead"})
+		if n, err := restore(t, a, "ahead", place{before, a.node, 1 << 40}.String()); !errors.Is(err, adapter.ErrOffset) {
+			t.Errorf("ahead of its node: %d, %v, want %v", n, err, adapter.ErrOffset)
 		}
 		// Before the session began nothing is missed, whatever the client says.
 		say(t, a)
@@ -322,5 +337,40 @@ func TestForgedOffsets(t *testing.T) {
 		if n, err := restore(t, a, "m", place{}.String()); n != 0 || err != nil {
 			t.Errorf("missed %d, %v", n, err)
 		}
+	})
+}
+
+// listening calls on when it is prepared for an event x, as a listener for outgoing events is.
+type listening struct {
+	member
+	on func()
+}
+
+func (l *listening) Prepare(p *adapter.Packet) error {
+	if p.Event == "x" {
+		l.on()
+	}
+	return nil
+}
+
+// TestEmitWhilePreparing: a listener may broadcast. No lock of the adapter's is held when it is called.
+func TestEmitWhilePreparing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRecoveringNode(t, NewMemory(nil).Open)
+		l := &listening{member: member{id: "m", silent: true}}
+		l.on = func() { _ = r.Broadcast(&adapter.Packet{Namespace: "/", Event: "y"}, adapter.Selection{}) }
+		r.Add(l)
+		done := make(chan error, 1)
+		go func() { done <- r.Broadcast(&adapter.Packet{Namespace: "/", Event: "x"}, adapter.Selection{}) }()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Error(err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("the broadcast of a listener waits for the one it listens to")
+		}
+		synctest.Wait()
 	})
 }

@@ -142,19 +142,16 @@ func (a *Adapter) receiveEvict(m *Message) {
 // catchUp reads the log up to where this node stands, behind all that the session knows of, and returns the record of what is
 // delivered from there on.
 func (r *Recovering) catchUp(ctx context.Context, w *walk) (*record, error) {
-	own := w.from.node == r.node
+	if w.from.node == r.node && w.from.seq > r.logged.Load() {
+		return nil, adapter.ErrOffset // this node has not said so much
+	}
 	for read := w.from.offset; ; {
 		rec := &record{moved: make(chan struct{}, 1)}
-		forged := false
 		r.tracking.Ordered(func() {
 			rec.begin, rec.flight = r.offset, slices.Clone(r.flight)
-			forged = own && w.from.seq > r.logged.Load()
 			r.records[rec] = struct{}{}
 		})
 		err := r.read(ctx, w, read, rec.begin)
-		if forged {
-			err = adapter.ErrOffset
-		}
 		if err == nil {
 			if rec.begin.Compare(read) > 0 {
 				read = rec.begin

@@ -1,36 +1,43 @@
-package parser
+package jsonscan
 
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"math/bits"
 	"unicode/utf8"
 )
 
-// The functions of this file read JSON (RFC 8259, exactly what JSON.parse
-// accepts) and build nothing. Each takes the index where something begins and
-// returns the index behind it or, with an error, where the error is.
+// MaxDepth is the highest limit that Value may be given.
+const MaxDepth = 1024
 
-// scanValue reads one value. It has depth arrays and objects around it, of at
+// What can be wrong.
+var (
+	ErrJSON  = errors.New("malformed JSON")
+	ErrUTF8  = errors.New("invalid UTF-8")
+	ErrDepth = errors.New("nested too deeply")
+)
+
+// Value reads one value. It has depth arrays and objects around it, of at
 // most limit altogether.
-func scanValue(b []byte, i, depth, limit int) (int, error) {
+func Value(b []byte, i, depth, limit int) (int, error) {
 	if i == len(b) {
 		return i, ErrJSON
 	}
 	switch b[i] {
 	case '"':
-		return scanString(b, i)
+		return String(b, i)
 	case '[', '{':
-		return scanNested(b, i, depth, limit)
+		return nested(b, i, depth, limit)
 	default:
-		return scanScalar(b, i)
+		return Scalar(b, i)
 	}
 }
 
-// scanNested reads the array or object that opens at i. It does not recurse: a
+// nested reads the array or object that opens at i. It does not recurse: a
 // bit per level tells objects from arrays, so that no packet grows the stack.
-func scanNested(b []byte, i, depth, limit int) (int, error) {
-	var objects [HighestMaxDepth/64 + 1]uint64
+func nested(b []byte, i, depth, limit int) (int, error) {
+	var objects [MaxDepth/64 + 1]uint64
 	base := depth
 	var err error
 	for {
@@ -40,7 +47,7 @@ func scanNested(b []byte, i, depth, limit int) (int, error) {
 		}
 		switch b[i] {
 		case '"':
-			i, err = scanString(b, i)
+			i, err = String(b, i)
 		case '[', '{':
 			if depth++; depth > limit {
 				return i, ErrDepth
@@ -48,13 +55,13 @@ func scanNested(b []byte, i, depth, limit int) (int, error) {
 			word, bit := &objects[depth/64], uint64(1)<<(depth%64)
 			if b[i] == '[' {
 				*word &^= bit
-				if i = skipSpace(b, i+1); i == len(b) || b[i] != ']' {
+				if i = SkipSpace(b, i+1); i == len(b) || b[i] != ']' {
 					continue
 				}
 			} else {
 				*word |= bit
-				if i = skipSpace(b, i+1); i == len(b) || b[i] != '}' {
-					if i, err = scanKey(b, i); err != nil {
+				if i = SkipSpace(b, i+1); i == len(b) || b[i] != '}' {
+					if i, err = Key(b, i); err != nil {
 						return i, err
 					}
 					continue
@@ -63,7 +70,7 @@ func scanNested(b []byte, i, depth, limit int) (int, error) {
 			i++
 			depth--
 		default:
-			i, err = scanScalar(b, i)
+			i, err = Scalar(b, i)
 		}
 		if err != nil {
 			return i, err
@@ -74,15 +81,15 @@ func scanNested(b []byte, i, depth, limit int) (int, error) {
 			if depth == base {
 				return i, nil
 			}
-			if i = skipSpace(b, i); i == len(b) {
+			if i = SkipSpace(b, i); i == len(b) {
 				return i, ErrJSON
 			}
 			object := objects[depth/64]&(1<<(depth%64)) != 0
 			c := b[i]
 			if c == ',' {
-				i = skipSpace(b, i+1)
+				i = SkipSpace(b, i+1)
 				if object {
-					if i, err = scanKey(b, i); err != nil {
+					if i, err = Key(b, i); err != nil {
 						return i, err
 					}
 				}
@@ -97,23 +104,23 @@ func scanNested(b []byte, i, depth, limit int) (int, error) {
 	}
 }
 
-// scanKey reads a member's name, the colon, and the space around it.
-func scanKey(b []byte, i int) (int, error) {
+// Key reads a member's name, the colon, and the space around it.
+func Key(b []byte, i int) (int, error) {
 	if i == len(b) || b[i] != '"' {
 		return i, ErrJSON
 	}
-	i, err := scanString(b, i)
+	i, err := String(b, i)
 	if err != nil {
 		return i, err
 	}
-	if i = skipSpace(b, i); i == len(b) || b[i] != ':' {
+	if i = SkipSpace(b, i); i == len(b) || b[i] != ':' {
 		return i, ErrJSON
 	}
-	return skipSpace(b, i+1), nil
+	return SkipSpace(b, i+1), nil
 }
 
-// scanScalar reads a number, true, false or null.
-func scanScalar(b []byte, i int) (int, error) {
+// Scalar reads a number, true, false or null.
+func Scalar(b []byte, i int) (int, error) {
 	var word string
 	switch b[i] {
 	case 't':
@@ -123,7 +130,7 @@ func scanScalar(b []byte, i int) (int, error) {
 	case 'n':
 		word = "null"
 	default:
-		return scanNumber(b, i)
+		return Number(b, i)
 	}
 	if len(b)-i < len(word) || string(b[i:i+len(word)]) != word {
 		return i, ErrJSON
@@ -131,7 +138,8 @@ func scanScalar(b []byte, i int) (int, error) {
 	return i + len(word), nil
 }
 
-func scanNumber(b []byte, i int) (int, error) {
+// Number reads a number.
+func Number(b []byte, i int) (int, error) {
 	if i < len(b) && b[i] == '-' {
 		i++
 	}
@@ -165,12 +173,12 @@ func digits(b []byte, i int) int {
 	return i
 }
 
-// scanString reads the string whose quote opens at i. Escaped surrogates need
+// String reads the string whose quote opens at i. Escaped surrogates need
 // no partner: JavaScript strings may hold lone ones, and JSON.parse takes them.
-func scanString(b []byte, i int) (int, error) {
+func String(b []byte, i int) (int, error) {
 	i++
 	for {
-		i = skipPlain(b, i)
+		i = SkipPlain(b, i)
 		if i == len(b) {
 			return i, ErrJSON
 		}
@@ -186,7 +194,7 @@ func scanString(b []byte, i int) (int, error) {
 				i += size
 			}
 		case c == '\\':
-			size := escapeSize(b[i:])
+			size := EscapeSize(b[i:])
 			if size == 0 {
 				return i, ErrJSON
 			}
@@ -197,9 +205,9 @@ func scanString(b []byte, i int) (int, error) {
 	}
 }
 
-// escapeSize is the length of the escape sequence b begins with, 0 if it is
+// EscapeSize is the length of the escape sequence b begins with, 0 if it is
 // none.
-func escapeSize(b []byte) int {
+func EscapeSize(b []byte) int {
 	if len(b) < 2 {
 		return 0
 	}
@@ -222,11 +230,11 @@ func escapeSize(b []byte) int {
 	return 0
 }
 
-// skipPlain returns the index of the first byte from i on that is not plain
+// SkipPlain returns the index of the first byte from i on that is not plain
 // text inside a JSON string: a quote, a backslash, a control character, or the
 // beginning of something beyond ASCII. It looks at eight bytes at a time; the
 // lowest mark is exact, those above it may be carried over from it.
-func skipPlain(b []byte, i int) int {
+func SkipPlain(b []byte, i int) int {
 	const (
 		ones  = 0x0101010101010101
 		highs = 0x8080808080808080
@@ -251,11 +259,13 @@ func skipPlain(b []byte, i int) int {
 	return i
 }
 
-func skipSpace(b []byte, i int) int {
+// SkipSpace returns the index of the first byte from i on that is not space.
+func SkipSpace(b []byte, i int) int {
 	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\r' || b[i] == '\t') {
 		i++
 	}
 	return i
 }
 
-func hasEscape(b []byte) bool { return bytes.IndexByte(b, '\\') >= 0 }
+// HasEscape reports whether a string has an escape sequence in it.
+func HasEscape(b []byte) bool { return bytes.IndexByte(b, '\\') >= 0 }
