@@ -4,12 +4,13 @@ import (
 	"errors"
 	"reflect"
 
+	"github.com/perch-go/perch/event"
 	"github.com/perch-go/perch/socketio"
 )
 
 // None is the payload type of a handler that takes none, and the result type of one
-// that acks with no argument.
-type None struct{}
+// that acks with no argument. It is the one that descriptions of package event use.
+type None = event.None
 
 // Validator is what a payload type implements to be checked. Validate is called on
 // every payload after it was decoded and before the handler sees it, on the value or
