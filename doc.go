@@ -35,7 +35,8 @@
 // too: as it is if it is an [*Error], masked and logged if it is any other.
 //
 // Events of one socket are handled one at a time, in the order they came; events of
-// different sockets at the same time.
+// different sockets at the same time. [Once] keeps what a client sends again, because it
+// got no answer, from being handled again.
 //
 // # Connections
 //
