@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 
+	"github.com/perch-go/perch/internal/payload"
 	"github.com/perch-go/perch/socketio"
 )
 
@@ -103,20 +104,12 @@ func public(err error) (e *Error, known bool) {
 	return internal, false
 }
 
-// badPayload tells the client which part of its argument did not fit, without the
-// names of Go's types.
+// badPayload tells the client which part of its argument did not fit.
 func badPayload(err error) *Error {
-	e := &Error{Code: CodeBadPayload, Message: "the payload does not fit"}
-	var d *socketio.DecodeError
-	if !errors.As(err, &d) {
-		return e
-	}
-	if d.Path != "" {
-		e.Message += " at " + d.Path
-		e.Details = payloadDetails{Path: d.Path}
-	}
-	if d.Got != "" {
-		e.Message += ": unexpected " + d.Got
+	e := &Error{Code: CodeBadPayload}
+	var path string
+	if e.Message, path = payload.Misfit(err); path != "" {
+		e.Details = payloadDetails{Path: path}
 	}
 	return e
 }

@@ -23,11 +23,12 @@ type room struct {
 // would point upwards is a sign that something belongs in another room.
 var house = []room{
 	{"examples/chat", []string{""}},
-	{"", []string{"event", "socketio", "socketio/adapter", "engineio", "test socketio/adapter/cluster", "test socketio/parser", "test socketio/parser/msgpack"}},
+	{"", []string{"event", "internal/payload", "socketio", "socketio/adapter", "engineio", "test socketio/adapter/cluster", "test socketio/parser", "test socketio/parser/msgpack"}},
 	{"socketio", []string{"socketio/adapter", "socketio/parser", "engineio", "internal/wheel", "internal/coding", "test socketio/adapter/cluster", "test socketio/parser/msgpack"}},
 	{"socketio/adapter/cluster", []string{"socketio/adapter", "socketio/parser", "internal/msgpack", "internal/inbox", "internal/wheel", "test socketio/adapter/adaptertest"}},
 	{"socketio/adapter/adaptertest", []string{"socketio/adapter", "socketio/parser"}},
 	{"socketio/adapter", []string{"socketio/parser", "internal/inbox"}},
+	{"internal/payload", []string{"event", "socketio/parser"}},
 	{"socketio/parser/msgpack", []string{"socketio/parser", "internal/msgpack"}},
 	{"socketio/parser", []string{"internal/jsonscan"}},
 	{"engineio", []string{"internal/stream", "internal/wsframe", "internal/wheel", "internal/coding"}},

@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"sync"
 
+	"github.com/perch-go/perch/internal/payload"
 	"github.com/perch-go/perch/socketio"
 )
 
@@ -35,11 +36,11 @@ func compile(core stage, around ...func(next stage) stage) stage {
 
 // core is the innermost stage of a typed handler, made once when it is registered.
 func core[In, Out any](handler func(context.Context, In) (Out, error)) stage {
-	decode, validate := decoderOf[In](), validatorOf[In]()
+	decode, validate := payload.Decoder[In](), payload.Validation[In]()
 	return func(ctx context.Context, c *call) error {
 		in := c.in.(*In)
 		if err := decode(c.event, in); err != nil {
-			return err
+			return badPayload(err)
 		}
 		if validate != nil {
 			if err := validate(in); err != nil {
@@ -68,7 +69,7 @@ type frame[In, Out any] struct {
 
 // serve makes a route's pipeline the handler of an event.
 func serve[In, Out any](r *route, run stage) socketio.Handler {
-	hasValue, boxed := reflect.TypeFor[Out]() != reflect.TypeFor[None](), cheapToBox[Out]()
+	hasValue, boxed := !payload.IsNone[Out](), cheapToBox[Out]()
 	pool := sync.Pool{New: func() any {
 		f := new(frame[In, Out])
 		f.call.in = &f.in

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/perch-go/perch/internal/payload"
 	"github.com/perch-go/perch/socketio"
 )
 
@@ -104,15 +105,15 @@ func checkEvent(event string) error {
 // decodable and encodable try a handler's types once (engine rule 10). None is never
 // on the wire.
 func decodable[T any]() error {
-	if t := reflect.TypeFor[T](); t != reflect.TypeFor[None]() {
-		return socketio.Decodable(t)
+	if !payload.IsNone[T]() {
+		return socketio.Decodable(reflect.TypeFor[T]())
 	}
 	return nil
 }
 
 func encodable[T any]() error {
-	if t := reflect.TypeFor[T](); t != reflect.TypeFor[None]() {
-		return socketio.Encodable(t)
+	if !payload.IsNone[T]() {
+		return socketio.Encodable(reflect.TypeFor[T]())
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/internal/payload"
 	"github.com/perch-go/perch/socketio"
 )
 
@@ -178,7 +179,7 @@ func Auth[T any](ctx context.Context) (T, error) {
 	if err := s.io.Handshake().DecodeAuth(&auth); err != nil {
 		return auth, badPayload(err)
 	}
-	if validate := validatorOf[T](); validate != nil {
+	if validate := payload.Validation[T](); validate != nil {
 		if err := validate(&auth); err != nil {
 			return auth, invalid(err)
 		}
