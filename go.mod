@@ -3,6 +3,7 @@ module github.com/perch-go/perch
 go 1.26.0
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/go-json-experiment/json v1.27.2
 	github.com/gobwas/ws v1.5.0
 	github.com/tinylib/msgp v1.6.5
@@ -10,10 +11,7 @@ require (
 )
 
 // Tests only.
-require (
-	github.com/coder/websocket v1.8.15
-	go.uber.org/goleak v1.3.0
-)
+require go.uber.org/goleak v1.3.0
 
 require (
 	github.com/gobwas/httphead v0.1.0 // indirect

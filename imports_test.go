@@ -31,6 +31,7 @@ var house = []room{
 	{"internal/payload", []string{"event", "socketio/parser"}},
 	{"socketio/parser/msgpack", []string{"socketio/parser", "internal/msgpack"}},
 	{"socketio/parser", []string{"internal/jsonscan"}},
+	{"client/internal/engine", []string{"test engineio", "test internal/stream"}},
 	{"engineio", []string{"internal/stream", "internal/wsframe", "internal/wheel", "internal/coding"}},
 	{"event", nil},
 	{"internal/msgpack", []string{"internal/jsonscan"}},
@@ -48,6 +49,7 @@ var house = []room{
 var foreign = map[string][]string{
 	"github.com/go-json-experiment/json": {"socketio/parser", "internal/msgpack"},
 	"github.com/tinylib/msgp":            {"socketio/parser/msgpack", "internal/msgpack"},
+	"github.com/coder/websocket":         {"client/internal/engine"},
 	"github.com/gobwas/ws":               {"internal/wsframe"},
 	"golang.org/x/sys":                   {"internal/stream"},
 	"github.com/gobwas/httphead":         {}, // of gobwas/ws

@@ -1,0 +1,4 @@
+package engine
+
+// upgrade is one that the server has agreed to.
+type upgrade struct{ ws *webSocket }
