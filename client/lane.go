@@ -1,0 +1,184 @@
+package client
+
+import (
+	"context"
+	"sync"
+)
+
+// What a lane holds before the reader has to wait. Twice as much while an acknowledgement is awaited, which may stand behind it.
+const (
+	laneTasks = 1024
+	laneBytes = 1 << 20
+)
+
+// lane does one thing after the other, in order, on a goroutine that lives only while there is something to do. It is safe for
+// concurrent use.
+type lane struct {
+	crew *crew
+
+	mu     sync.Mutex
+	queue  []task
+	head   int // of queue: what is before it is done
+	bytes  int
+	busy   bool
+	closed bool
+	room   chan struct{} // closed when there is less to do; nil unless somebody waits
+}
+
+type task struct {
+	do   func()
+	size int
+}
+
+// post appends what must not wait and must not get lost.
+func (l *lane) post(do func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.append(task{do: do})
+}
+
+// put appends a task of that size when there is room, twice as much if wide says so. It returns the cause of ctx if that is done before.
+func (l *lane) put(ctx context.Context, size int, wide func() bool, do func()) error {
+	l.mu.Lock()
+	for l.full(wide) {
+		if l.room == nil {
+			l.room = make(chan struct{})
+		}
+		room := l.room
+		l.mu.Unlock()
+		select {
+		case <-room:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		l.mu.Lock()
+	}
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.append(task{do, size})
+	}
+	return nil
+}
+
+func (l *lane) full(wide func() bool) bool {
+	n := len(l.queue) - l.head
+	if n < laneTasks && l.bytes < laneBytes {
+		return false
+	}
+	return n >= 2*laneTasks || l.bytes >= 2*laneBytes || !wide()
+}
+
+// widen lets who waits in put look again.
+func (l *lane) widen() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wake()
+}
+
+func (l *lane) append(t task) {
+	if l.head > laneTasks/16 && 2*l.head > len(l.queue) {
+		n := copy(l.queue, l.queue[l.head:])
+		clear(l.queue[n:])
+		l.queue, l.head = l.queue[:n], 0
+	}
+	l.queue = append(l.queue, t)
+	l.bytes += t.size
+	if !l.busy {
+		l.busy = true
+		l.crew.goes(l.work)
+	}
+}
+
+// close drops the events that nobody has begun with, and those that come. What was posted is still done.
+func (l *lane) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	rest := l.queue[:l.head]
+	for _, t := range l.queue[l.head:] {
+		if t.size == 0 {
+			rest = append(rest, t)
+		}
+	}
+	clear(l.queue[len(rest):])
+	l.queue, l.bytes = rest, 0
+	l.wake()
+}
+
+func (l *lane) wake() {
+	if l.room != nil {
+		close(l.room)
+		l.room = nil
+	}
+}
+
+func (l *lane) work() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for l.head < len(l.queue) {
+		t := l.queue[l.head]
+		l.queue[l.head] = task{}
+		l.head++
+		if l.head == len(l.queue) {
+			l.queue, l.head = l.queue[:0], 0
+			if cap(l.queue) > laneTasks/16 {
+				l.queue = nil
+			}
+		}
+		l.mu.Unlock()
+		t.do()
+		l.mu.Lock()
+		if l.bytes -= t.size; l.bytes < 0 { // closed meanwhile
+			l.bytes = 0
+		}
+		l.wake()
+	}
+	l.busy = false
+}
+
+// crew counts the goroutines of a manager. It is safe for concurrent use.
+type crew struct {
+	mu       sync.Mutex
+	n        int
+	leaving  bool
+	everyone chan struct{} // closed when leaving is set and nobody is left
+}
+
+func newCrew() *crew { return &crew{everyone: make(chan struct{})} }
+
+// goes runs fn on a goroutine. After leave only who belongs to it may call it.
+func (c *crew) goes(fn func()) {
+	c.mu.Lock()
+	c.n++
+	c.mu.Unlock()
+	go func() {
+		defer c.done()
+		fn()
+	}()
+}
+
+func (c *crew) done() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n--
+	c.check()
+}
+
+// leave says that no more goroutines are wanted.
+func (c *crew) leave() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.leaving = true
+	c.check()
+}
+
+func (c *crew) check() {
+	if !c.leaving || c.n > 0 {
+		return
+	}
+	select {
+	case <-c.everyone:
+	default:
+		close(c.everyone)
+	}
+}

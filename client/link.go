@@ -1,0 +1,200 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/perch-go/perch/client/internal/engine"
+	"github.com/perch-go/perch/socketio/parser"
+)
+
+// link is one connection of a manager: it reads packets and passes them to sockets. Its methods as an engine.Handler are called by one
+// goroutine at a time.
+type link struct {
+	manager *Manager
+	conn    *engine.Conn
+	ctx     context.Context // ends when the connection is lost, or nobody wants it any more
+	cancel  context.CancelFunc
+
+	partial *incoming // waits for attachments
+	spare   *incoming // to parse into
+}
+
+// What may come before CONNECT is answered. It is much, because a server that recovers a connection may send all that was missed
+// before it says so.
+const (
+	maxEarly      = 1 << 17
+	maxEarlyBytes = 128 << 20
+)
+
+var (
+	errUnexpectedText = errors.New("a text message came where an attachment was expected")
+	errEarly          = errors.New("too many events came before CONNECT was answered")
+)
+
+// Message takes one message. An error ends the connection: what came is no packet.
+func (l *link) Message(data []byte, binary bool) error {
+	if in := l.partial; in != nil {
+		if !binary {
+			return errUnexpectedText
+		}
+		in.attachments = append(in.attachments, append([]byte{}, data...))
+		in.size += len(data)
+		if len(in.attachments) == len(in.packet.Embedded)+in.packet.Attachments {
+			l.partial = nil
+			return l.packet(in)
+		}
+		return nil
+	}
+	in := l.spare
+	if in == nil {
+		in = new(incoming)
+	}
+	l.spare = nil
+	if err := l.parse(in, data, binary); err != nil {
+		return err
+	}
+	in.attachments = in.packet.Embedded
+	in.size = len(in.text) + 1
+	for _, a := range in.attachments {
+		in.size += len(a)
+	}
+	if in.packet.Attachments > 0 {
+		l.partial = in
+		return nil
+	}
+	return l.packet(in)
+}
+
+// parse may be that of a program's own parser.
+func (l *link) parse(in *incoming, data []byte, binary bool) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			l.manager.opts.Logger.Error("client: panic in the parser", "panic", v, "stack", string(debug.Stack()))
+			err = fmt.Errorf("the parser panicked: %v", v)
+		}
+	}()
+	limits := parser.Limits{MaxAttachments: l.manager.opts.MaxAttachments}
+	in.text, err = l.manager.opts.Parser.Parse(&in.packet, in.text[:0], data, binary, limits)
+	return err
+}
+
+// packet passes a packet to its socket. One for a namespace that nobody has asked for is dropped, as one may come that was on its way
+// when it was left.
+func (l *link) packet(in *incoming) error {
+	m := l.manager
+	m.mu.Lock()
+	s := m.sockets[in.namespace()]
+	if s == nil || s.state != connecting && s.state != connected {
+		m.mu.Unlock()
+		l.spare = in
+		return nil
+	}
+	if t := in.packet.Type; t == parser.Event || t == parser.BinaryEvent {
+		return l.event(s, in)
+	}
+	defer m.mu.Unlock()
+	switch in.packet.Type {
+	case parser.Connect:
+		if s.state == connecting {
+			s.accepted(in)
+		}
+	case parser.ConnectError:
+		s.refused(connectError(in))
+	case parser.Disconnect:
+		if s.state == connected {
+			s.down(ServerDisconnect, nil)
+		}
+		s.stop(idle, ErrDisconnected)
+		m.release()
+	case parser.Ack, parser.BinaryAck:
+		s.acked(in)
+		return nil
+	}
+	l.spare = in
+	return nil
+}
+
+// event has an event handled, later if CONNECT is not answered yet. Called with mu held, which it releases.
+func (l *link) event(s *Socket, in *incoming) error {
+	m := l.manager
+	e := &Event{socket: s, in: in, life: s.life, name: string(in.packet.Event)}
+	if s.state == connecting {
+		defer m.mu.Unlock()
+		if len(s.early) >= maxEarly || s.earlyBytes+in.size > maxEarlyBytes {
+			return errEarly
+		}
+		s.early = append(s.early, e)
+		s.earlyBytes += in.size
+		return nil
+	}
+	s.note(in)
+	m.mu.Unlock()
+	m.stalled.Store(&s.lane)
+	defer m.stalled.Store(nil)
+	// An error means that nobody wants the connection any more, so the event is nobody's.
+	_ = s.lane.put(l.ctx, in.size, m.isAwaited, func() { s.dispatch(e) })
+	return nil
+}
+
+// isAwaited reports whether somebody waits for an acknowledgement.
+func (m *Manager) isAwaited() bool { return m.awaiting.Load() > 0 }
+
+// Ping is told of the server's pings.
+func (l *link) Ping() {
+	tell(l.manager, &l.manager.onPing, func(fn func()) { fn() }, "OnPing")
+}
+
+// Upgraded is told of the new transport.
+func (l *link) Upgraded(t Transport) {
+	m := l.manager
+	m.mu.Lock()
+	m.upgraded = t == WebSocket
+	m.mu.Unlock()
+	tell(m, &m.onUpgrade, func(fn func(Transport)) { fn(t) }, "OnUpgrade")
+}
+
+// UpgradeError is told why there is none.
+func (l *link) UpgradeError(err error) {
+	tell(l.manager, &l.manager.onUpgradeError, func(fn func(error)) { fn(err) }, "OnUpgradeError")
+}
+
+// note remembers the offset of an event, the last argument if it is a string, by which the server knows what came (C-18). Called
+// with mu held.
+func (s *Socket) note(in *incoming) {
+	n := in.packet.NumArgs()
+	if s.pid == "" || n == 0 || in.raw(n - 1)[0] != '"' {
+		return
+	}
+	_ = in.decode(n-1, &s.offset) // the scanner has seen that it is a string
+}
+
+// accepted is the answer to CONNECT. Called with mu held.
+func (s *Socket) accepted(in *incoming) {
+	var reply struct {
+		SID string `json:"sid"`
+		PID string `json:"pid"`
+	}
+	if len(in.packet.Data) == 0 || parser.Decode(in.packet.Data, nil, &reply) != nil || reply.SID == "" {
+		s.refused(ErrOldServer)
+		return
+	}
+	s.up(reply.SID, reply.PID)
+}
+
+// connectError is what a CONNECT_ERROR says.
+func connectError(in *incoming) error {
+	var payload struct {
+		Message string     `json:"message"`
+		Data    parser.Raw `json:"data"`
+	}
+	e := new(ConnectError)
+	if parser.Decode(in.packet.Data, nil, &payload) == nil {
+		e.Message, e.Data = payload.Message, payload.Data
+	} else if parser.Decode(in.packet.Data, nil, &e.Message) != nil {
+		e.Message = string(in.packet.Data)
+	}
+	return e
+}
