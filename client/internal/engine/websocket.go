@@ -115,6 +115,12 @@ func (w *webSocket) writeMessage(kind websocket.MessageType, data []byte, plain 
 	return err
 }
 
+// sayTo writes a packet of the engine's own, out of the queue's turn. ctx ends the connection with it.
+func (w *webSocket) sayTo(ctx context.Context, kind byte, data []byte) error {
+	i := item{Message: Message{Data: data}, kind: kind}
+	return w.conn.Write(ctx, websocket.MessageText, i.appendText(nil))
+}
+
 // reason is why a connection ended that could not be read or written any more.
 func (w *webSocket) reason(err error) (Reason, error) {
 	var e websocket.CloseError
