@@ -19,8 +19,9 @@ func newRecord() *record { return &record{make(chan string, 1000)} }
 
 func (r *record) add(format string, args ...any) { r.ch <- fmt.Sprintf(format, args...) }
 
-// all is what was written so far.
+// all is what was written so far, and what is on its way, be there an upgrade.
 func (r *record) all() (list []string) {
+	time.Sleep(100 * time.Millisecond)
 	synctest.Wait()
 	for {
 		select {
@@ -76,6 +77,7 @@ func TestEcho(t *testing.T) {
 		if err := errors.Join(reply.Decode(0, &b), reply.Decode(1, &a)); err != nil || a != "é" || string(b) != "bytes" {
 			t.Errorf("%q %q %v", a, b, err)
 		}
+		time.Sleep(time.Second) // for the upgrade
 		if want := transports[len(transports)-1]; s.Manager().Transport() != want {
 			t.Errorf("transport %q, want %q", s.Manager().Transport(), want)
 		}

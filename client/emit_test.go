@@ -184,6 +184,7 @@ func TestHandlerAsks(t *testing.T) {
 		})
 		s.OnError(func(e *Event, err error) { r.add("%s: %v", e.Name(), err) })
 		connect(t, s)
+		time.Sleep(time.Second) // the server lets its reply go ahead
 		r.want(t, "<nil>", "n: client: handler panicked: oh")
 	})
 }

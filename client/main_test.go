@@ -60,6 +60,7 @@ func newSite(t *testing.T, o socketio.Options) *site {
 		_ = web.Close()
 		<-served
 		s.cut()
+		time.Sleep(time.Second) // requests that the server lets come to an end by themselves
 	})
 	return s
 }
@@ -128,7 +129,7 @@ func connect(t *testing.T, s *Socket) {
 // bubble runs a test on a clock of its own, once for each way to be connected.
 func bubble(t *testing.T, test func(t *testing.T, transports []Transport)) {
 	for name, transports := range map[string][]Transport{
-		"websocket": {WebSocket},
+		"polling": {Polling}, "websocket": {WebSocket}, "upgrade": {Polling, WebSocket},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
