@@ -7,6 +7,8 @@ MODULES = $(shell $(GO) list -m -f '{{.Dir}}')
 # How long make fuzz stays with one target, and how often make repeat runs the suite.
 FUZZTIME ?= 10s
 TIMES ?= 20
+# Arguments of make bench-client.
+BENCHARGS ?=
 
 .DEFAULT_GOAL := help
 
@@ -37,6 +39,10 @@ lint: ## formatting, vet, staticcheck, tidy modules, file length
 .PHONY: bench
 bench: ## Go benchmarks
 	@set -e; for m in $(MODULES); do (cd $$m && $(GO) test -run '^$$' -bench . -benchmem ./...); done
+
+.PHONY: bench-client
+bench-client: install ## the Go client beside the JavaScript one and coder/websocket: tables (BENCHARGS="-rounds 1 -scenarios c1,recv")
+	@$(GO) run ./internal/e2e/clientbench $(BENCHARGS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)

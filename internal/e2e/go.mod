@@ -3,6 +3,7 @@ module github.com/perch-go/perch/internal/e2e
 go 1.26.0
 
 require (
+	github.com/coder/websocket v1.8.15
 	github.com/perch-go/perch v0.0.0
 	go.uber.org/goleak v1.3.0
 )

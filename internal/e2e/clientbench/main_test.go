@@ -1,0 +1,72 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain is the program itself where compare has started it again.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && (os.Args[1] == "-serve" || os.Args[1] == "-client") {
+		main()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// TestCompare has everything measured once, too short to mean anything.
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	profiles := t.TempDir()
+	args := []string{
+		"-rounds", "1", "-connections", "3", "-idle", "20", "-warm", "50ms", "-time", "100ms", "-script", "client.mjs", "-profiles", profiles,
+	}
+	if err := run(t.Context(), args, nil, &out); err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]string{} // of both tables
+	for line := range strings.Lines(out.String()) {
+		scenario, row, _ := strings.Cut(strings.TrimPrefix(line, "| "), " | ")
+		rows[scenario] += row
+	}
+	for _, scenario := range scenarios {
+		missing := map[string]int{"poll": 4}[scenario] // raw has none
+		if row := rows[scenario]; row == "" || strings.Count(row, none) != missing {
+			t.Errorf("%s: %q", scenario, row)
+		}
+	}
+	for _, name := range []string{"perch-c16.cpu.prof", "raw-idle.heap.prof"} {
+		if s, err := os.Stat(filepath.Join(profiles, name)); err != nil || s.Size() == 0 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestFigures(t *testing.T) {
+	t.Parallel()
+	for v, want := range map[float64]string{
+		0: "0", 7.4: "7", 999: "999", 1234: "1,230", 1235: "1,240", 99_990: "100,000", 123_456: "123,000", 1_234_567: "1,230,000",
+	} {
+		if got := figure(v); got != want {
+			t.Errorf("figure(%v) is %s, want %s", v, got, want)
+		}
+	}
+	of := func(values ...float64) (rs []result) {
+		for _, v := range values {
+			rs = append(rs, result{Bytes: v})
+		}
+		return rs
+	}
+	if m := median(of(3, 1, 2), result.bytes); m != 2 {
+		t.Error(m)
+	}
+	if m := median(of(4, 1, 3, 2), result.bytes); m != 2.5 {
+		t.Error(m)
+	}
+}
