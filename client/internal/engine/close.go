@@ -9,8 +9,7 @@ const (
 	shutTimeout = time.Second
 )
 
-// Close begins to close the connection and does not wait: what is queued still leaves, an upgrade under way is finished, the
-// server is told. After five seconds at the latest Serve returns, with ForcedClose. Further calls do nothing.
+// Close begins to close the connection and does not wait: what is queued still leaves and the server is told. After five seconds at the latest Serve returns, with ForcedClose. Further calls do nothing.
 func (c *Conn) Close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,6 +48,14 @@ func (c *Conn) leave(within time.Duration) {
 	timer := time.AfterFunc(within, func() { c.end("", nil) })
 	defer timer.Stop()
 	c.mu.Lock()
+	if u := c.upgrade; u != nil && !u.switching {
+		// It would take as long as the server, or who handles a message, likes. The server keeps a session on polling whose
+		// upgrade is broken off.
+		c.giveUpLocked()
+		c.mu.Unlock()
+		u.ws.abort()
+		c.mu.Lock()
+	}
 	for c.state != ended && (c.writing || c.queue.packets > 0 || c.upgrade != nil) {
 		changed := c.changedLocked()
 		c.mu.Unlock()

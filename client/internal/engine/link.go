@@ -19,8 +19,9 @@ type link struct {
 	buf     *[]byte    // while writes are gathered
 	written bool       // a part of what is gathered has left
 
-	errMu sync.Mutex
-	err   error
+	errMu   sync.Mutex
+	err     error // the first one
+	readErr error
 }
 
 var linkBuffers = sync.Pool{New: func() any {
@@ -84,7 +85,15 @@ func (l *link) Write(p []byte) (int, error) {
 
 func (l *link) Read(p []byte) (int, error) {
 	n, err := l.ReadWriteCloser.Read(p)
-	return n, l.note(err)
+	if n > 0 {
+		return n, nil // the next one returns it
+	}
+	if err != nil {
+		l.errMu.Lock()
+		l.readErr = err
+		l.errMu.Unlock()
+	}
+	return 0, l.note(err)
 }
 
 // note keeps the first error: one that the connection had and not the protocol.
@@ -97,6 +106,13 @@ func (l *link) note(err error) error {
 		l.errMu.Unlock()
 	}
 	return err
+}
+
+// broke is the error that reading has met.
+func (l *link) broke() error {
+	l.errMu.Lock()
+	defer l.errMu.Unlock()
+	return l.readErr
 }
 
 func (l *link) failed() error {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,6 +61,9 @@ type fixture struct {
 	client   *http.Client
 	peers    chan *peer
 	served   chan struct{}
+	mu       sync.Mutex
+	idle     sync.Cond
+	requests int // being handled
 }
 
 // newFixture serves on an in-memory listener, so that fake time works on all of it, or on the one given.
@@ -101,7 +105,13 @@ func (f *fixture) serve(h http.Handler) {
 		}
 	}
 	f.client = &http.Client{Transport: transport}
-	f.http = &http.Server{Handler: h, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
+	f.idle.L = &f.mu
+	tracked := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.count(1)
+		defer f.count(-1)
+		h.ServeHTTP(w, r)
+	})
+	f.http = &http.Server{Handler: tracked, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
 	go func() {
 		defer close(f.served)
 		_ = f.http.Serve(f.listener)
@@ -120,6 +130,18 @@ func (f *fixture) close() {
 	f.client.CloseIdleConnections()
 	_ = f.http.Close()
 	<-f.served
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for f.requests > 0 {
+		f.idle.Wait()
+	}
+}
+
+func (f *fixture) count(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.requests += n
+	f.idle.Broadcast()
 }
 
 func loopback(t *testing.T) net.Listener {

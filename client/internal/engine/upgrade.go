@@ -63,26 +63,25 @@ func (c *Conn) probe(ctx context.Context) (*webSocket, error) {
 	if err != nil {
 		return nil, err
 	}
+	var b *[]byte
+	var binary bool
 	if err = ws.sayTo(ctx, packetPing, probe); err == nil {
-		err = ws.readProbe(ctx)
+		binary, b, err = ws.read(ctx)
 	}
 	if err != nil {
 		ws.release()
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("engine: the probe was not answered: %w", ctx.Err())
+		}
+		_, err = ws.reason(err)
 		return nil, err
-	}
-	return ws, nil
-}
-
-func (w *webSocket) readProbe(ctx context.Context) error {
-	binary, b, err := w.read(ctx)
-	if err != nil {
-		return fmt.Errorf("engine: waiting for the answer to the probe: %w", err)
 	}
 	defer giveBuffer(b)
 	if p, err := decodeText(*b, nil); err != nil || binary || p.kind != packetPong || !bytes.Equal(p.data, probe) {
-		return errNotProbe
+		ws.release()
+		return nil, errNotProbe
 	}
-	return nil
+	return ws, nil
 }
 
 // awaitUpgrade stops polling, and reads from the WebSocket from then on.
@@ -106,6 +105,8 @@ func (c *Conn) awaitUpgrade(ws *webSocket) {
 		if err == nil {
 			giveBuffer(b)
 			err = errEarly
+		} else {
+			_, err = ws.reason(err)
 		}
 		ws.release()
 		c.upgradeFailed(err)
@@ -134,7 +135,7 @@ func (c *Conn) switchOver(u *upgrade) bool {
 	err := u.ws.sayTo(ctx, packetUpgrade, nil)
 	c.mu.Lock()
 	if err != nil {
-		u.err = err
+		_, u.err = u.ws.reason(err)
 		c.giveUpLocked()
 		c.mu.Unlock()
 		u.ws.abort() // so that who reads from it hears of it

@@ -61,7 +61,10 @@ func (w *webSocket) read(ctx context.Context) (binary bool, b *[]byte, err error
 		return false, nil, err
 	}
 	b = takeBuffer()
-	if err := readInto(b, r); err != nil {
+	if err = readInto(b, r); err == nil {
+		err = w.link.broke() // a connection that ends between two fragments looks like the end of the message
+	}
+	if err != nil {
 		giveBuffer(b)
 		return false, nil, err
 	}
