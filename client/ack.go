@@ -7,7 +7,10 @@ import (
 
 // pending is an acknowledgement that is wanted.
 type pending struct {
-	answer chan answer // with room for one; nil if retried is set
+	answer chan answer // with room for one; nil if another field is set
+	// settle gets it on the socket's lane, behind the events that came before.
+	settle func(*Reply, error)
+	lane   *lane
 	// retried is the event of the retry queue that is acknowledged.
 	retried *retried
 }
@@ -20,7 +23,19 @@ type answer struct {
 func newPending() *pending { return &pending{answer: make(chan answer, 1)} }
 
 // resolve may be called once.
-func (p *pending) resolve(in *incoming, err error) { p.answer <- answer{in, err} }
+func (p *pending) resolve(in *incoming, err error) {
+	if p.settle == nil {
+		p.answer <- answer{in, err}
+		return
+	}
+	p.lane.post(func() {
+		if err != nil {
+			p.settle(nil, err)
+			return
+		}
+		p.settle(&Reply{in}, nil)
+	})
+}
 
 // EmitWithAck sends an event and waits for the server's acknowledgement, until ctx is done or the time given by [Socket.Timeout] or
 // [Options.AckTimeout] is over. Without any of them it waits as long as the connection lives. An event that still waits for a

@@ -105,7 +105,7 @@ func (l *link) packet(in *incoming) error {
 		s.refused(connectError(in))
 	case parser.Disconnect:
 		if s.state == connected {
-			s.down(ServerDisconnect, nil)
+			s.down(ServerDisconnect, nil, ErrDisconnected)
 		}
 		s.stop(idle, ErrDisconnected)
 		m.release()

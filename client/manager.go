@@ -118,7 +118,7 @@ func (m *Manager) Socket(namespace string, o *SocketOptions) (*Socket, error) {
 	}
 	s := m.sockets[namespace]
 	if s == nil {
-		s = &Socket{manager: m, namespace: namespace, opts: opts}
+		s = &Socket{manager: m, namespace: namespace, opts: opts, done: make(chan struct{})}
 		s.lane.crew = m.crew
 		m.sockets[namespace] = s
 	}
@@ -159,7 +159,7 @@ func (m *Manager) disconnect(err error) {
 	m.wanted = false
 	for _, s := range m.sockets {
 		if s.state == connected {
-			s.down(ForcedClose, nil)
+			s.down(ForcedClose, nil, err)
 		}
 		if s.state == connecting {
 			s.stop(idle, err)

@@ -228,7 +228,7 @@ func (m *Manager) lost(l *link, reason Reason, err error) {
 	for _, s := range m.sockets {
 		switch s.state {
 		case connected:
-			s.down(reason, err)
+			s.down(reason, err, ErrDisconnected)
 		case connecting:
 			s.early, s.earlyBytes = nil, 0
 			s.unask()

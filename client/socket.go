@@ -27,6 +27,8 @@ type Socket struct {
 	onConnectError hooks[func(error)]
 	onError        hooks[func(*Event, error)]
 	lane           lane
+	streams        names
+	done           chan struct{} // closed when it is
 
 	lastID atomic.Uint64 // of acknowledgements
 
@@ -175,7 +177,7 @@ func (s *Socket) leave(err error) {
 		if p, err := s.encode(parser.Outgoing{Type: parser.Disconnect}); err == nil {
 			_ = s.manager.link.send(true, p)
 		}
-		s.down(ClientDisconnect, nil)
+		s.down(ClientDisconnect, nil, err)
 	case connecting:
 	default:
 		return
@@ -220,6 +222,7 @@ func (s *Socket) unask() {
 // finish makes the socket closed. Called with mu held, when it is not connected.
 func (s *Socket) finish(err error) {
 	s.stop(closed, err)
+	close(s.done)
 	s.lane.close()
 	s.drop(err)
 }
@@ -249,11 +252,12 @@ func (s *Socket) up(id, pid string) {
 	s.resolve(nil, true)
 }
 
-// down makes a connected socket one that is not (C-12). Called with mu held; the state is the caller's to set.
-func (s *Socket) down(reason Reason, err error) {
+// down makes a connected socket one that is not (C-12); lost is what becomes of acknowledgements. Called with mu held; the state is
+// the caller's to set.
+func (s *Socket) down(reason Reason, err, lost error) {
 	s.state = connecting
 	s.id = ""
-	s.lostAcks(ErrDisconnected)
+	s.lostAcks(lost)
 	notify(s, &s.onDisconnect, func(fn func(Reason, error)) { fn(reason, err) }, "OnDisconnect")
 }
 

@@ -1,0 +1,254 @@
+package client_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/perch-go/perch"
+	"github.com/perch-go/perch/client"
+	"github.com/perch-go/perch/event"
+	"github.com/perch-go/perch/socketio"
+)
+
+// AuthFunc is asked on every CONNECT, the first and those after a loss, so a token may be renewed. A refusal by the server is final,
+// a lost connection is not.
+func ExampleOptions_authFunc() {
+	url, stop := serve(socketio.Options{}, func(s *socketio.Server) {
+		s.Use(func(_ context.Context, s *socketio.Socket) error {
+			var auth struct{ Token string }
+			if err := s.Handshake().DecodeAuth(&auth); err != nil || auth.Token != "token 2" {
+				return &socketio.ConnectError{Message: "token expired", Data: map[string]bool{"renew": true}}
+			}
+			return nil
+		})
+	})
+	defer stop()
+	ctx := context.Background()
+	tokens := 0
+	s, err := client.New(ctx, url, client.Options{
+		AuthFunc: func(context.Context) (any, error) {
+			tokens++
+			return map[string]string{"token": fmt.Sprint("token ", tokens)}, nil
+		},
+		ReconnectionDelay:    200 * time.Millisecond,
+		ReconnectionDelayMax: 30 * time.Second,
+	})
+	if err != nil {
+		log.Panic(err)
+	}
+	defer s.Close()
+
+	err = s.Connect(ctx)
+	var refused *client.ConnectError
+	if errors.As(err, &refused) {
+		var data struct{ Renew bool }
+		err = refused.Data.Decode(&data)
+		fmt.Println(refused.Message, data.Renew, err)
+	}
+	fmt.Println(s.Connect(ctx), s.Connected())
+	// Output:
+	// token expired true <nil>
+	// <nil> true
+}
+
+// A server that can recover connections sends what was missed. Only what was not recovered has to be asked for.
+func ExampleSocket_Recovered() {
+	url, stop := serve(socketio.Options{Recovery: &socketio.Recovery{}}, func(s *socketio.Server) {
+		s.OnConnection(func(_ context.Context, s *socketio.Socket) error {
+			if s.Recovered() {
+				return nil // its rooms and data are there
+			}
+			return s.Join("lobby")
+		})
+	})
+	defer stop()
+	ctx := context.Background()
+	var line net.Conn // for this example to cut
+	s, err := client.New(ctx, url, client.Options{
+		Transports: []client.Transport{client.WebSocket},
+		DialContext: func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+			line, err = new(net.Dialer).DialContext(ctx, network, addr)
+			return line, err
+		},
+		ReconnectionDelay: 10 * time.Millisecond,
+	})
+	if err != nil {
+		log.Panic(err)
+	}
+	defer s.Close()
+
+	connected := make(chan bool)
+	s.OnConnect(func() { connected <- s.Recovered() })
+	go s.Connect(ctx)
+	fmt.Println("recovered:", <-connected)
+	_ = line.Close()
+	fmt.Println("recovered:", <-connected)
+	// Output:
+	// recovered: false
+	// recovered: true
+}
+
+// Payment has an id that the client makes, so that a payment which comes twice is made once.
+type Payment struct {
+	ID     string `json:"id"`
+	Amount int    `json:"amount"`
+}
+
+// Till is a gateway.
+type Till struct {
+	perch.Base
+	total int
+}
+
+func (t *Till) Options() perch.Options { return perch.Options{Namespace: "till"} }
+
+func (t *Till) Register(r *perch.Router) {
+	key := func(_ context.Context, p Payment) string { return p.ID }
+	perch.On(r, "pay", perch.Once(perch.OnceOptions{}, key, t.Pay))
+}
+
+// Pay is called one payment at a time here, for there is one client.
+func (t *Till) Pay(_ context.Context, p Payment) (int, error) {
+	t.total += p.Amount
+	return t.total, nil
+}
+
+// With Retries what is emitted is sent until the server has acknowledged it, one thing after the other. It may arrive twice, if only
+// the acknowledgement was lost; perch.Once drops that.
+func ExampleOptions_retries() {
+	app, err := perch.New(perch.WithGateways(&Till{}))
+	if err != nil {
+		log.Panic(err)
+	}
+	l := newPipe() // see ExampleOptions_dialContext
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = app.Serve(l)
+	}()
+	defer func() {
+		_ = app.Shutdown(context.Background())
+		<-served
+	}()
+	ctx := context.Background()
+	s, err := client.Dial(ctx, "http://shop.example/till", client.Options{
+		DialContext: l.DialContext,
+		Retries:     3,
+		AckTimeout:  5 * time.Second,
+	})
+	if err != nil {
+		log.Panic(err)
+	}
+	defer s.Close()
+
+	fmt.Println(s.Emit("pay", Payment{ID: "a", Amount: 10})) // returns at once
+	for range 2 {                                            // as if the answer had been lost
+		total, err := client.Call[int](ctx, s, "pay", Payment{ID: "b", Amount: 5})
+		fmt.Println(total, err)
+	}
+	// Output:
+	// <nil>
+	// 15 <nil>
+	// 15 <nil>
+}
+
+// A manager is one connection, for any number of namespaces.
+func ExampleNewManager() {
+	url, stop := serve(socketio.Options{}, func(s *socketio.Server) {
+		for _, name := range []string{"/chat", "/news"} {
+			s.Of(name).Handle("where", func(_ context.Context, e *socketio.Event) { _ = e.Ack(name) })
+		}
+	})
+	defer stop()
+	ctx := context.Background()
+	m, err := client.NewManager(ctx, url, client.Options{})
+	if err != nil {
+		log.Panic(err)
+	}
+	defer m.Close() // closes the sockets, too
+
+	for _, name := range []string{"/chat", "/news"} {
+		s, err := m.Socket(name, nil)
+		if err != nil {
+			log.Panic(err)
+		}
+		if err := s.Connect(ctx); err != nil {
+			log.Panic(err)
+		}
+		where, err := client.Call[string](ctx, s, "where", event.None{})
+		fmt.Println(where, err)
+	}
+	// Output:
+	// /chat <nil>
+	// /news <nil>
+}
+
+// pipe is a listener without a port: what is dialed by its DialContext it accepts.
+type pipe struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	close  func()
+}
+
+func newPipe() *pipe {
+	p := &pipe{conns: make(chan net.Conn), closed: make(chan struct{})}
+	p.close = sync.OnceFunc(func() { close(p.closed) })
+	return p
+}
+
+func (p *pipe) DialContext(ctx context.Context, _, _ string) (net.Conn, error) {
+	near, far := net.Pipe()
+	select {
+	case p.conns <- far:
+		return near, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (p *pipe) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipe) Close() error {
+	p.close()
+	return nil
+}
+
+func (p *pipe) Addr() net.Addr { return &net.UnixAddr{Name: "pipe", Net: "pipe"} }
+
+// A test needs no port: DialContext connects to a listener in memory.
+func ExampleOptions_dialContext() {
+	io, err := socketio.New(socketio.Options{})
+	if err != nil {
+		log.Panic(err)
+	}
+	io.Handle("ping!", func(_ context.Context, e *socketio.Event) { _ = e.Ack("pong!") })
+	l, server := newPipe(), &http.Server{Handler: io}
+	go server.Serve(l)
+	defer func() {
+		_ = io.Shutdown(context.Background())
+		_ = server.Close()
+	}()
+	ctx := context.Background()
+	s, err := client.Dial(ctx, "http://anywhere.example", client.Options{DialContext: l.DialContext})
+	if err != nil {
+		log.Panic(err)
+	}
+	defer s.Close()
+	fmt.Println(client.Call[string](ctx, s, "ping!", event.None{}))
+	// Output: pong! <nil>
+}
