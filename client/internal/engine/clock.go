@@ -27,11 +27,10 @@ func (k *clock) start() {
 	k.timer = time.AfterFunc(k.limit, k.fire)
 }
 
-// restart gives the server its full time again.
+// restart gives the server its full time again. The timer finds out by itself that it is early.
 func (k *clock) restart() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	// The timer finds out by itself that it is early: one that went off once per ping would cost more than it is worth.
 	k.deadline = time.Now().Add(k.limit)
 }
 

@@ -21,8 +21,8 @@ func (c *Conn) shut(reason Reason, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.deaf.Store(true)
-	if c.state == ended {
-		return
+	if c.state != opened {
+		return // Close was called: what was queued before it still leaves
 	}
 	c.queue.drop()
 	c.signalLocked()

@@ -296,3 +296,34 @@ func TestServeAfterEnd(t *testing.T) {
 		}
 	})
 }
+
+// TestNonsenseWhileClosing shows that what was sent before Close leaves, even if the server is heard no more.
+func TestNonsenseWhileClosing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		posted, answers := make(chan string, 10), make(chan string, 10)
+		polled := make(chan string)
+		f := newServer(t, script{
+			get: func(w http.ResponseWriter, _ *http.Request, _ int) { fmt.Fprint(w, <-polled) },
+			post: func(w http.ResponseWriter, _ *http.Request, body string) {
+				posted <- body
+				fmt.Fprint(w, <-answers)
+			},
+		}.serve(t))
+		defer f.close()
+		c := dial(t, f.config(Polling))
+		c.text(t, "a")
+		synctest.Wait()
+		c.text(t, "b")
+		c.Close()
+		polled <- "9"
+		synctest.Wait()
+		for range 3 {
+			answers <- "ok"
+		}
+		if err := c.ended(t, ForcedClose); err != nil {
+			t.Errorf("error %v", err)
+		}
+		expect(t, posted, "4a", "4b", "1")
+	})
+}

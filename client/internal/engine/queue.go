@@ -2,8 +2,12 @@ package engine
 
 import "context"
 
-// keepQueue is how many packets an idle connection keeps room for.
-const keepQueue = 64
+const (
+	// keepQueue is how many packets an idle connection keeps room for.
+	keepQueue = 64
+	// maxPongs is how many pongs may wait: they are outside the bounds, and a server that reads nothing may ping all the time.
+	maxPongs = 16
+)
 
 // queue is what is to be sent. The connection's lock owns it, but for what the writer has taken: out[next:] is its own.
 type queue struct {
@@ -11,6 +15,7 @@ type queue struct {
 	next    int
 	packets int // in both, until they are written
 	bytes   int
+	pongs   int
 	dropped bool // the writer is to forget what it has
 	lost    bool // something was dropped
 }
@@ -37,6 +42,9 @@ func (q *queue) wrote(n int) {
 	gone := q.out[q.next : q.next+n]
 	for i := range gone {
 		q.bytes -= gone[i].size()
+		if gone[i].kind == packetPong {
+			q.pongs--
+		}
 	}
 	q.packets -= n
 	clear(gone)
@@ -82,7 +90,8 @@ func (c *Conn) Send(force bool, messages ...Message) error {
 func (c *Conn) pong() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == opened {
+	if c.state == opened && c.queue.pongs < maxPongs {
+		c.queue.pongs++
 		c.queue.add(item{kind: packetPong})
 		c.startLocked()
 	}

@@ -165,7 +165,7 @@ func TestBurst(t *testing.T) {
 	})
 }
 
-// TestNothingIsKept shows that what was sent can be collected.
+// TestQueueForgets shows that what was sent can be collected.
 func TestQueueForgets(t *testing.T) {
 	t.Parallel()
 	var q queue
@@ -190,4 +190,29 @@ func TestQueueForgets(t *testing.T) {
 	if q.packets != 0 || q.bytes != 0 || !q.lost {
 		t.Errorf("%+v", q)
 	}
+}
+
+// TestPings has a server that pings all the time and reads nothing: what waits for it stays bounded.
+func TestPings(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newServer(t, script{
+			get: func(w http.ResponseWriter, r *http.Request, n int) {
+				if n > 9 {
+					never(w, r, n)
+				}
+				fmt.Fprint(w, "2"+strings.Repeat("\x1e2", 9))
+			},
+			post: func(_ http.ResponseWriter, r *http.Request, _ string) { <-r.Context().Done() },
+		}.serve(t))
+		defer f.close()
+		c := dial(t, f.config(Polling))
+		for range 100 {
+			<-c.pings
+		}
+		if p, _ := c.Buffered(); p != maxPongs {
+			t.Errorf("%d packets wait", p)
+		}
+		c.stop(t)
+	})
 }

@@ -129,7 +129,8 @@ func (w *webSocket) reason(err error) (Reason, error) {
 	var e websocket.CloseError
 	switch {
 	case errors.As(err, &e):
-		return TransportClose, fmt.Errorf("engine: the server closed the websocket: %d %s", e.Code, e.Reason)
+		said := strings.TrimSpace(fmt.Sprintf("%d %s", e.Code, e.Reason))
+		return TransportClose, errors.New("engine: the server closed the websocket: " + said)
 	case w.link.failed() != nil:
 		return TransportClose, fmt.Errorf("engine: websocket: %w", w.link.failed())
 	default:
