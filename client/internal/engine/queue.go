@@ -1,17 +1,24 @@
 package engine
 
-import "context"
+import (
+	"context"
+	"runtime"
+	"sync"
+)
+
+// lists are what queues keep packets in while they have any: a connection that is idle holds none.
+var lists = sync.Pool{New: func() any { return new([]item) }}
 
 const (
-	// keepQueue is how many packets an idle connection keeps room for.
-	keepQueue = 64
+	// keepList is the largest list that goes back to the pool.
+	keepList = 4 << 10
 	// maxPongs is how many pongs may wait: they are outside the bounds, and a server that reads nothing may ping all the time.
 	maxPongs = 16
 )
 
 // queue is what is to be sent. The connection's lock owns it, but for what the writer has taken: out[next:] is its own.
 type queue struct {
-	in, out []item
+	in, out *[]item // nil while there is nothing
 	next    int
 	packets int // in both, until they are written
 	bytes   int
@@ -21,17 +28,23 @@ type queue struct {
 }
 
 func (q *queue) add(i item) {
-	q.in = append(q.in, i)
+	if q.in == nil {
+		q.in = lists.Get().(*[]item)
+	}
+	*q.in = append(*q.in, i)
 	q.packets++
 	q.bytes += i.size()
 }
 
-// take is called by the writer: what it is to write next, nil if that is nothing.
+// take is called by the writer when there is something: what it is to write next.
 func (q *queue) take() []item {
-	if q.next == len(q.out) {
-		q.in, q.out, q.next = q.out[:0], q.in, 0
+	if q.out == nil || q.next == len(*q.out) {
+		if q.out != nil {
+			*q.out = (*q.out)[:0]
+		}
+		q.in, q.out, q.next = q.out, q.in, 0
 	}
-	return q.out[q.next:]
+	return (*q.out)[q.next:]
 }
 
 // wrote is called by the writer: the first n of what take returned have left.
@@ -39,7 +52,7 @@ func (q *queue) wrote(n int) {
 	if q.dropped {
 		return
 	}
-	gone := q.out[q.next : q.next+n]
+	gone := (*q.out)[q.next : q.next+n]
 	for i := range gone {
 		q.bytes -= gone[i].size()
 		if gone[i].kind == packetPong {
@@ -51,14 +64,15 @@ func (q *queue) wrote(n int) {
 	q.next += n
 }
 
-// rest lets go of what a burst made large. It is called when the queue is empty.
+// rest gives the lists back. It is called when the queue is empty.
 func (q *queue) rest() {
-	if cap(q.in) > keepQueue {
-		q.in = nil
+	for _, l := range []*[]item{q.in, q.out} {
+		if l != nil && cap(*l) <= keepList {
+			*l = (*l)[:0]
+			lists.Put(l)
+		}
 	}
-	if cap(q.out) > keepQueue {
-		q.out, q.next = nil, 0
-	}
+	q.in, q.out, q.next = nil, nil, 0
 }
 
 // drop forgets everything. The writer may still hold what it was writing.
@@ -169,6 +183,12 @@ func (c *Conn) startLocked() {
 func (c *Conn) write() {
 	defer c.tasks.Done()
 	c.mu.Lock()
+	if c.ws != nil {
+		// Whoever is about to send more gets to do it first, so that it leaves with the same write.
+		c.mu.Unlock()
+		runtime.Gosched()
+		c.mu.Lock()
+	}
 	for c.queue.packets > 0 && c.upgrade == nil && c.state != ended {
 		items, ws := c.queue.take(), c.ws
 		c.mu.Unlock()
