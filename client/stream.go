@@ -31,7 +31,8 @@ const (
 // Nothing is sent until the sequence is ranged over; each time it is, that is another request, for which there are no retries and no
 // AckTimeout. A loop that is left early does not stop the server, of which the protocol knows no way: what still comes is dropped.
 // Because nothing on the wire tells one stream of an event from another, a second one on the same socket is ErrStreaming until the
-// server has acknowledged the first.
+// server has acknowledged the first, or the connection is lost; what a server that recovers connections sends of the first after
+// that, the second has to tell apart itself.
 //
 // The events come by the socket's lane: a loop in a handler of the same socket would wait for itself. Handlers of the same event are
 // called too. A loop that is slow makes the lane wait once 1,024 events or 1 MiB are behind it, then the reader, and so the server,
@@ -63,9 +64,8 @@ func Stream[Out, In any](ctx context.Context, s *Socket, e event.Stream[In, Out]
 //
 // With a plain name as e the T has to be given: Events[Message](ctx, s, "posted").
 func Events[T any](ctx context.Context, s *Socket, e event.Event[T]) iter.Seq2[T, error] {
-	f := newFeed(s.done)
-	f.err = ErrClosed
-	leave := f.collect(ctx, s, string(e))
+	f := newFeed(s)
+	leave := f.collect(ctx, string(e))
 	var ranged atomic.Bool
 	return func(yield func(T, error) bool) {
 		var none T
@@ -103,12 +103,14 @@ func (s *Socket) stream(ctx context.Context, name string, args []any) (f *feed, 
 	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)
 	}
+	f = newFeed(s)
+	if over, err := f.over(); over {
+		return nil, nil, err
+	}
 	if !s.streams.add(name) {
 		return nil, nil, ErrStreaming
 	}
-	ended := make(chan struct{})
-	f = newFeed(ended)
-	stop := f.collect(ctx, s, name)
+	stop := f.collect(ctx, name)
 	// The end comes by the lane, behind the events that came before it.
 	withdraw, err := s.ask(name, args, func(r *Reply, err error) {
 		s.streams.remove(name)
@@ -116,7 +118,7 @@ func (s *Socket) stream(ctx context.Context, name string, args []any) (f *feed, 
 			err = r.Err()
 		}
 		f.err = err
-		close(ended)
+		close(f.ended)
 	})
 	if err != nil {
 		stop()
@@ -184,9 +186,10 @@ func (n *names) remove(name string) {
 
 // feed has the events that have come for a loop. The lane puts, one goroutine takes.
 type feed struct {
-	ended <-chan struct{} // closed when no more events will come
-	err   error           // what it ended by; set before that
-	left  chan struct{}   // closed when nobody takes any more
+	socket *Socket       // ends it when it is closed
+	ended  chan struct{} // closed when no more events will come
+	err    error         // what it ended by; set before that
+	left   chan struct{} // closed when nobody takes any more
 
 	mu    sync.Mutex
 	list  []*Event
@@ -195,13 +198,16 @@ type feed struct {
 	room  chan struct{} // something was taken; has room for one
 }
 
-func newFeed(ended <-chan struct{}) *feed {
-	return &feed{ended: ended, left: make(chan struct{}), ready: make(chan struct{}, 1), room: make(chan struct{}, 1)}
+func newFeed(s *Socket) *feed {
+	return &feed{
+		socket: s, ended: make(chan struct{}), left: make(chan struct{}),
+		ready: make(chan struct{}, 1), room: make(chan struct{}, 1),
+	}
 }
 
 // collect has events put into f until leave is called or ctx is done.
-func (f *feed) collect(ctx context.Context, s *Socket, name string) (leave func()) {
-	off := s.On(name, func(_ context.Context, e *Event) { f.put(e) })
+func (f *feed) collect(ctx context.Context, name string) (leave func()) {
+	off := f.socket.On(name, func(_ context.Context, e *Event) { f.put(e) })
 	end := sync.OnceFunc(func() {
 		off()
 		close(f.left)
@@ -217,7 +223,7 @@ func (f *feed) put(e *Event) {
 	for !f.append(e) {
 		select {
 		case <-f.room:
-		case <-f.ended:
+		case <-f.socket.done:
 			return
 		case <-f.left:
 			return
@@ -243,24 +249,35 @@ func (f *feed) take(ctx context.Context) (*Event, error) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		over := false
-		select {
-		case <-f.ended:
-			over = true // so there is no more than what is there now
-		default:
-		}
+		over, err := f.over() // before looking: if it is, there is no more than what is there
 		if e := f.first(); e != nil {
 			signal(f.room)
 			return e, nil
 		}
 		if over {
-			return nil, f.err
+			return nil, err
 		}
 		select {
 		case <-f.ready:
 		case <-f.ended:
+		case <-f.socket.done:
 		case <-ctx.Done():
 		}
+	}
+}
+
+// over reports whether no more events will come, and why.
+func (f *feed) over() (bool, error) {
+	select {
+	case <-f.ended:
+		return true, f.err
+	default:
+	}
+	select {
+	case <-f.socket.done:
+		return true, ErrClosed
+	default:
+		return false, nil
 	}
 }
 

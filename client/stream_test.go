@@ -323,3 +323,19 @@ func TestNothingIsLeft(t *testing.T) {
 		}
 	})
 }
+
+// A loop in a handler of its own socket waits for itself, but not longer than until the socket is closed.
+func TestStreamInHandler(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, site, _ := streaming(t, Options{Transports: []Transport{WebSocket}})
+		r := newRecord()
+		On(s, "go", func(_ context.Context, _ event.None) {
+			r.add("%v", collect(-1, Stream(t.Context(), s, numbers, 1)))
+		})
+		_ = site.To().Emit("go")
+		r.want(t)
+		_ = s.Close()
+		r.want(t, "[error: client: closed]")
+	})
+}
