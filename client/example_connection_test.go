@@ -2,11 +2,14 @@ package client_test
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"sync"
 	"time"
 
@@ -14,6 +17,7 @@ import (
 	"github.com/perch-go/perch/client"
 	"github.com/perch-go/perch/event"
 	"github.com/perch-go/perch/socketio"
+	"github.com/perch-go/perch/socketio/parser/msgpack"
 )
 
 // AuthFunc is asked on every CONNECT, the first and those after a loss, so a token may be renewed. A refusal by the server is final,
@@ -187,6 +191,56 @@ func ExampleNewManager() {
 	// Output:
 	// /chat <nil>
 	// /news <nil>
+}
+
+// Proxy, cookies and TLS are those of an http.Client, which makes every request, the WebSocket's included.
+func ExampleOptions_httpClient() {
+	jar, err := cookiejar.New(nil) // where a balancer keeps sessions together by a cookie
+	if err != nil {
+		log.Panic(err)
+	}
+	roots := x509.NewCertPool() // whoever may vouch for the server
+	s, err := client.New(context.Background(), "https://example.com/chat", client.Options{
+		HTTPClient: &http.Client{
+			Jar: jar,
+			Transport: &http.Transport{
+				Proxy:           http.ProxyFromEnvironment,
+				TLSClientConfig: &tls.Config{RootCAs: roots},
+			},
+		},
+	})
+	if err != nil {
+		log.Panic(err)
+	}
+	_ = s.Close()
+}
+
+// Picture has bytes, which travel as they are.
+type Picture struct {
+	Name string `json:"name"`
+	Data []byte `json:"data"`
+}
+
+// MessagePack has to be chosen on both sides. Types and tags of a program stay the same.
+func ExampleOptions_parser() {
+	url, stop := serve(socketio.Options{Parser: msgpack.Parser{}}, func(s *socketio.Server) {
+		s.Handle("upload", func(_ context.Context, e *socketio.Event) {
+			var p Picture
+			if err := e.Decode(0, &p); err == nil {
+				_ = e.Ack(len(p.Data))
+			}
+		})
+	})
+	defer stop()
+	ctx := context.Background()
+	s, err := client.Dial(ctx, url, client.Options{Parser: msgpack.Parser{}})
+	if err != nil {
+		log.Panic(err)
+	}
+	defer s.Close()
+	size, err := client.Call[int](ctx, s, "upload", Picture{"dot.png", []byte{1, 2, 3}})
+	fmt.Println(size, err)
+	// Output: 3 <nil>
 }
 
 // pipe is a listener without a port: what is dialed by its DialContext it accepts.
