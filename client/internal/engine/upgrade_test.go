@@ -32,6 +32,7 @@ func upgrading(t *testing.T, posted chan string, ws func(s *socket)) script {
 			if r.URL.Query().Get("sid") != "abc" {
 				t.Errorf("upgrade of %s", r.URL)
 			}
+			pause(context.Background(), time.Millisecond) // the first poll is there before
 			ws(s)
 		},
 	}
@@ -85,7 +86,7 @@ func TestFailedUpgrade(t *testing.T) {
 				defer f.close()
 				start := time.Now()
 				c := dial(t, f.config(Polling, WebSocket))
-				if err := <-c.failed; !strings.Contains(err.Error(), tt.err) || time.Since(start) != tt.after {
+				if err := <-c.failed; !strings.Contains(err.Error(), tt.err) || time.Since(start).Truncate(time.Second) != tt.after {
 					t.Errorf("%v after %v, want %q after %v", err, time.Since(start), tt.err, tt.after)
 				}
 				c.text(t, "still here")
@@ -137,7 +138,7 @@ func TestFailedSwitch(t *testing.T) {
 			return &deafConn{Conn: conn}, err
 		}
 		c := dial(t, f.config(Polling, WebSocket))
-		synctest.Wait()
+		pause(t.Context(), 2*time.Millisecond)
 		c.text(t, "held")
 		if err := <-c.failed; !errors.Is(err, errHandler) {
 			t.Errorf("error %v", err)
@@ -181,9 +182,11 @@ func TestNoUpgrade(t *testing.T) {
 func TestUpgradeWaits(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		pong := make(chan struct{})
 		heard, got, answerGet, answerPost := make(chan string, 10), make(chan string, 10), make(chan string, 1), make(chan string, 1)
 		s := upgrading(t, nil, func(s *socket) {
 			heard <- s.read()
+			<-pong
 			s.say("3probe")
 			for said := s.read(); said != "error"; said = s.read() {
 				heard <- said
@@ -211,7 +214,8 @@ func TestUpgradeWaits(t *testing.T) {
 		c.text(t, "a")
 		expect(t, got, "4a")
 		expect(t, heard, "2probe")
-		synctest.Wait() // the pong has come
+		pong <- struct{}{}
+		synctest.Wait()
 		c.text(t, "b", "c")
 		if p, b := c.Buffered(); p != 3 || b != 6 || c.Writable() || c.Transport() != Polling {
 			t.Errorf("%d packets, %d bytes, on %s", p, b, c.Transport())
@@ -234,14 +238,16 @@ func TestUpgradeWaits(t *testing.T) {
 func TestUpgradeWithPost(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		heard := make(chan string, 10)
+		heard, posting := make(chan string, 10), make(chan struct{})
 		s := upgrading(t, nil, func(s *socket) {
 			heard <- s.read()
+			<-posting
 			s.say("3probe")
 			heard <- s.read()
 			s.linger()
 		})
 		s.post = func(w http.ResponseWriter, r *http.Request, _ string) {
+			close(posting)
 			pause(r.Context(), 5*time.Second)
 			fmt.Fprint(w, "ok")
 		}
@@ -273,7 +279,7 @@ func TestUpgradeGivenUp(t *testing.T) {
 		f := newServer(t, s.serve(t))
 		defer f.close()
 		c := dial(t, f.config(Polling, WebSocket))
-		synctest.Wait()
+		pause(t.Context(), 2*time.Millisecond)
 		c.text(t, "held")
 		<-c.failed
 		expect(t, posted, "4held")
@@ -306,7 +312,7 @@ func TestCloseWhileUpgrading(t *testing.T) {
 				}).serve(t))
 				defer f.close()
 				c := dial(t, f.config(Polling, WebSocket))
-				synctest.Wait()
+				pause(t.Context(), 2*time.Millisecond)
 				start := time.Now()
 				c.text(t, "last words")
 				c.stop(t)
