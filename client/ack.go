@@ -7,7 +7,9 @@ import (
 
 // pending is an acknowledgement that is wanted.
 type pending struct {
-	answer chan answer // with room for one; nil if another field is set
+	done chan struct{} // closed when there is an answer; nil if another field is set
+	in   *incoming     // the answer, unless
+	err  error
 	// settle gets it on the socket's lane, behind the events that came before.
 	settle func(*Reply, error)
 	lane   *lane
@@ -15,17 +17,13 @@ type pending struct {
 	retried *retried
 }
 
-type answer struct {
-	in  *incoming
-	err error
-}
-
-func newPending() *pending { return &pending{answer: make(chan answer, 1)} }
+func newPending() *pending { return &pending{done: make(chan struct{})} }
 
 // resolve may be called once.
 func (p *pending) resolve(in *incoming, err error) {
 	if p.settle == nil {
-		p.answer <- answer{in, err}
+		p.in, p.err = in, err
+		close(p.done)
 		return
 	}
 	p.lane.post(func() {
@@ -82,24 +80,23 @@ func (s *Socket) request(ctx context.Context, event string, args []any, f flags)
 
 // waitFor returns what is acknowledged. forget is called with the manager's mu held, if ctx is done before.
 func (s *Socket) waitFor(ctx context.Context, wanted *pending, forget func()) (*Reply, error) {
-	var a answer
 	select {
-	case a = <-wanted.answer:
+	case <-wanted.done:
 	case <-ctx.Done():
 		s.manager.mu.Lock()
 		forget()
 		s.manager.change()
 		s.manager.mu.Unlock()
 		select {
-		case a = <-wanted.answer: // at the same time
+		case <-wanted.done: // at the same time
 		default:
 			return nil, context.Cause(ctx)
 		}
 	}
-	if a.err != nil {
-		return nil, a.err
+	if wanted.err != nil {
+		return nil, wanted.err
 	}
-	return &Reply{a.in}, nil
+	return &Reply{wanted.in}, nil
 }
 
 // await notes what p asks for. Called with the manager's mu held.

@@ -2,6 +2,7 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha1"
 	"encoding/base64"
@@ -21,6 +22,7 @@ import (
 type peer struct {
 	conn  net.Conn
 	in    *bufio.Reader
+	head  [4]byte
 	frame []byte // what read returned
 	out   []byte // what flush writes
 }
@@ -85,7 +87,7 @@ func (p *peer) handshake() error {
 
 // read returns the next message, one that is not fragmented. A close frame is answered and the end.
 func (p *peer) read() ([]byte, error) {
-	var head [8]byte
+	head := p.head[:]
 	if _, err := io.ReadFull(p.in, head[:2]); err != nil {
 		return nil, err
 	}
@@ -95,7 +97,7 @@ func (p *peer) read() ([]byte, error) {
 		if _, err := io.ReadFull(p.in, head[:2]); err != nil {
 			return nil, err
 		}
-		size = int(binary.BigEndian.Uint16(head[:]))
+		size = int(binary.BigEndian.Uint16(head))
 	case 127:
 		return nil, errors.New("too large for a benchmark")
 	}
@@ -136,8 +138,8 @@ func (p *peer) acknowledge() error {
 			return err
 		}
 		// 42<id>["echo","…"]
-		bracket := strings.IndexByte(string(packet), '[')
-		comma := strings.IndexByte(string(packet), ',')
+		bracket := bytes.IndexByte(packet, '[')
+		comma := bytes.IndexByte(packet, ',')
 		if bracket > 2 {
 			p.out = append(p.out, 0x81, byte(len(packet)-comma-1+bracket+1), '4', '3')
 			p.out = append(p.out, packet[2:bracket+1]...)

@@ -172,9 +172,11 @@ func (s *Socket) send(ctx context.Context, event string, args []any, f flags) er
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if err := s.emit(event, args, f); !errors.Is(err, ErrBufferFull) {
+			return err
+		}
 		room := s.room()
-		err := s.emit(event, args, f)
-		if !errors.Is(err, ErrBufferFull) {
+		if err := s.emit(event, args, f); !errors.Is(err, ErrBufferFull) { // there was some before we could be told
 			return err
 		}
 		if err := room(ctx); err != nil {

@@ -14,10 +14,9 @@ type Handler func(ctx context.Context, e *Event)
 
 // Event is safe for concurrent use and may be kept. It is an event that the server sent.
 type Event struct {
+	in     incoming
 	socket *Socket
-	in     *incoming
 	life   uint64 // of the socket, when it came
-	name   string
 	acked  atomic.Bool
 }
 
@@ -47,7 +46,7 @@ func (in *incoming) decode(i int, v any) error {
 }
 
 // Name is the event's name; that of an event named by a number is the number's text.
-func (e *Event) Name() string { return e.name }
+func (e *Event) Name() string { return string(e.in.packet.Event) }
 
 // Socket is the socket that the event came on.
 func (e *Event) Socket() *Socket { return e.socket }

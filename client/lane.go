@@ -26,19 +26,26 @@ type lane struct {
 }
 
 type task struct {
-	do   func()
+	work
 	size int
 }
+
+// work is a call, or an event, which has its handlers called without a closure that says so.
+type work interface{ do() }
+
+type call func()
+
+func (c call) do() { c() }
 
 // post appends what must not wait and must not get lost.
 func (l *lane) post(do func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.append(task{do: do})
+	l.append(task{work: call(do)})
 }
 
 // put appends a task of that size when there is room, twice as much if wide says so. It returns the cause of ctx if that is done before.
-func (l *lane) put(ctx context.Context, size int, wide func() bool, do func()) error {
+func (l *lane) put(ctx context.Context, size int, wide func() bool, w work) error {
 	l.mu.Lock()
 	for l.full(wide) {
 		if l.room == nil {
@@ -55,7 +62,7 @@ func (l *lane) put(ctx context.Context, size int, wide func() bool, do func()) e
 	}
 	defer l.mu.Unlock()
 	if !l.closed {
-		l.append(task{do, size})
+		l.append(task{w, size})
 	}
 	return nil
 }
@@ -85,7 +92,7 @@ func (l *lane) append(t task) {
 	l.bytes += t.size
 	if !l.busy {
 		l.busy = true
-		l.crew.goes(l.work)
+		l.crew.goes(l.run)
 	}
 }
 
@@ -112,7 +119,7 @@ func (l *lane) wake() {
 	}
 }
 
-func (l *lane) work() {
+func (l *lane) run() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for l.head < len(l.queue) {

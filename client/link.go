@@ -18,8 +18,9 @@ type link struct {
 	ctx     context.Context // ends when the connection is lost, or nobody wants it any more
 	cancel  context.CancelFunc
 
-	partial *incoming // waits for attachments
-	spare   *incoming // to parse into
+	// What comes is parsed into an event, whatever it is: most packets are one.
+	partial *Event // waits for attachments
+	spare   *Event // to parse into
 }
 
 // What may come before CONNECT is answered. It is much, because a server that recovers a connection may send all that was missed
@@ -36,23 +37,24 @@ var (
 
 // Message takes one message. An error ends the connection: what came is no packet.
 func (l *link) Message(data []byte, binary bool) error {
-	if in := l.partial; in != nil {
+	if e := l.partial; e != nil {
 		if !binary {
 			return errUnexpectedText
 		}
-		in.attachments = append(in.attachments, append([]byte{}, data...))
-		in.size += len(data)
-		if len(in.attachments) == len(in.packet.Embedded)+in.packet.Attachments {
+		e.in.attachments = append(e.in.attachments, append([]byte{}, data...))
+		e.in.size += len(data)
+		if len(e.in.attachments) == len(e.in.packet.Embedded)+e.in.packet.Attachments {
 			l.partial = nil
-			return l.packet(in)
+			return l.packet(e)
 		}
 		return nil
 	}
-	in := l.spare
-	if in == nil {
-		in = new(incoming)
+	e := l.spare
+	if e == nil {
+		e = new(Event)
 	}
 	l.spare = nil
+	in := &e.in
 	if err := l.parse(in, data, binary); err != nil {
 		return err
 	}
@@ -62,10 +64,10 @@ func (l *link) Message(data []byte, binary bool) error {
 		in.size += len(a)
 	}
 	if in.packet.Attachments > 0 {
-		l.partial = in
+		l.partial = e
 		return nil
 	}
-	return l.packet(in)
+	return l.packet(e)
 }
 
 // parse may be that of a program's own parser.
@@ -83,17 +85,17 @@ func (l *link) parse(in *incoming, data []byte, binary bool) (err error) {
 
 // packet passes a packet to its socket. One for a namespace that nobody has asked for is dropped, as one may come that was on its way
 // when it was left.
-func (l *link) packet(in *incoming) error {
-	m := l.manager
+func (l *link) packet(e *Event) error {
+	m, in := l.manager, &e.in
 	m.mu.Lock()
 	s := m.sockets[in.namespace()]
 	if s == nil || s.state != connecting && s.state != connected {
 		m.mu.Unlock()
-		l.spare = in
+		l.spare = e
 		return nil
 	}
 	if t := in.packet.Type; t == parser.Event || t == parser.BinaryEvent {
-		return l.event(s, in)
+		return l.event(s, e)
 	}
 	defer m.mu.Unlock()
 	switch in.packet.Type {
@@ -113,29 +115,29 @@ func (l *link) packet(in *incoming) error {
 		s.acked(in)
 		return nil
 	}
-	l.spare = in
+	l.spare = e
 	return nil
 }
 
 // event has an event handled, later if CONNECT is not answered yet. Called with mu held, which it releases.
-func (l *link) event(s *Socket, in *incoming) error {
-	m := l.manager
-	e := &Event{socket: s, in: in, life: s.life, name: string(in.packet.Event)}
+func (l *link) event(s *Socket, e *Event) error {
+	m, size := l.manager, e.in.size
+	e.socket, e.life = s, s.life
 	if s.state == connecting {
 		defer m.mu.Unlock()
-		if len(s.early) >= maxEarly || s.earlyBytes+in.size > maxEarlyBytes {
+		if len(s.early) >= maxEarly || s.earlyBytes+size > maxEarlyBytes {
 			return errEarly
 		}
 		s.early = append(s.early, e)
-		s.earlyBytes += in.size
+		s.earlyBytes += size
 		return nil
 	}
-	s.note(in)
+	s.note(&e.in)
 	m.mu.Unlock()
 	m.stalled.Store(&s.lane)
 	defer m.stalled.Store(nil)
 	// An error means that nobody wants the connection any more, so the event is nobody's.
-	_ = s.lane.put(l.ctx, in.size, m.isAwaited, func() { s.dispatch(e) })
+	_ = s.lane.put(l.ctx, size, m.isAwaited, e)
 	return nil
 }
 

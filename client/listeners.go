@@ -155,6 +155,8 @@ func (s *Socket) warnReserved(event string) {
 		"event", event, "use", lifecycle[event])
 }
 
+func (e *Event) do() { e.socket.dispatch(e) }
+
 // dispatch calls the handlers of e, on the lane.
 func (s *Socket) dispatch(e *Event) {
 	for _, h := range s.any.all() {
@@ -183,7 +185,7 @@ func (s *Socket) fail(e *Event, err error) {
 	if len(list) > 0 {
 		return
 	}
-	attrs := []any{"event", e.name, "namespace", s.namespace, "error", err}
+	attrs := []any{"event", e.Name(), "namespace", s.namespace, "error", err}
 	if p, ok := err.(*panicError); ok {
 		attrs = append(attrs, "stack", string(p.stack))
 	}

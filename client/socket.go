@@ -242,7 +242,7 @@ func (s *Socket) up(id, pid string) {
 	s.unask()
 	for _, e := range s.early {
 		e.life = s.life
-		s.note(e.in)
+		s.note(&e.in)
 		s.lane.post(func() { s.dispatch(e) })
 	}
 	s.early, s.earlyBytes = nil, 0
