@@ -11,7 +11,7 @@ var lists = sync.Pool{New: func() any { return new([]item) }}
 
 const (
 	// keepList is the largest list that goes back to the pool.
-	keepList = 16 << 10
+	keepList = 32 << 10
 	// maxPongs is how many pongs may wait: they are outside the bounds, and a server that reads nothing may ping all the time.
 	maxPongs = 16
 )
