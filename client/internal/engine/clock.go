@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// clock ends a connection whose server has been silent for too long (C-19). It stands still while a message is being handled:
-// the ping may already be there, behind it.
+// clock ends a connection whose server has been silent for too long (C-19). It goes only while the network is waited for: before
+// that, the ping may already be there, behind what is being handled.
 type clock struct {
 	limit   time.Duration
 	expired func()
@@ -31,18 +31,28 @@ func (k *clock) start() {
 func (k *clock) restart() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.deadline = time.Now().Add(k.limit)
+	now := time.Now()
+	k.deadline = now.Add(k.limit)
+	if !k.held.IsZero() {
+		k.held = now
+	}
 }
 
+// hold and release need not take turns.
 func (k *clock) hold() {
 	k.mu.Lock()
-	k.held = time.Now()
-	k.mu.Unlock()
+	defer k.mu.Unlock()
+	if k.held.IsZero() {
+		k.held = time.Now()
+	}
 }
 
 func (k *clock) release() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.held.IsZero() {
+		return
+	}
 	k.deadline = k.deadline.Add(time.Since(k.held))
 	k.held = time.Time{}
 	if k.unarmed && !k.stopped {

@@ -150,10 +150,7 @@ func (c *Conn) received(p packet) bool {
 	}
 	switch p.kind {
 	case packetMessage:
-		c.clock.hold()
-		err := c.handler.Message(p.data, p.binary)
-		c.clock.release()
-		if err != nil {
+		if err := c.handler.Message(p.data, p.binary); err != nil {
 			c.shut(ParseError, err)
 			return false
 		}

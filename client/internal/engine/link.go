@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 )
 
 // linkBuffer is how much a write of a batch gathers.
@@ -14,6 +15,7 @@ const linkBuffer = 16 << 10
 // while somebody reads, writes or waits for the end of the closing handshake.
 type link struct {
 	io.ReadWriteCloser
+	clock atomic.Pointer[clock] // goes while Read waits; nil if it is none of its business
 
 	mu      sync.Mutex // of writing
 	buf     *[]byte    // while writes are gathered
@@ -84,6 +86,10 @@ func (l *link) Write(p []byte) (int, error) {
 }
 
 func (l *link) Read(p []byte) (int, error) {
+	if k := l.clock.Load(); k != nil {
+		k.release()
+		defer k.hold()
+	}
 	n, err := l.ReadWriteCloser.Read(p)
 	if n > 0 {
 		return n, nil // the next one returns it

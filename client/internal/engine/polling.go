@@ -171,6 +171,8 @@ func (c *Conn) receivedBody(body []byte) bool {
 		return false
 	}
 	defer func() { <-c.turn }()
+	c.clock.hold()
+	defer c.clock.release()
 	switch {
 	case len(body) == 0:
 		c.shut(TransportError, errEmptyAnswer)

@@ -122,6 +122,7 @@ func (c *Conn) awaitUpgrade(ws *webSocket) {
 		c.upgradeFailed(u.err)
 		return
 	}
+	c.clock.hold()
 	if c.receivedFrame(ws, binary, b, err) {
 		c.readWebSocket(ws)
 	}

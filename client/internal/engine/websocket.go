@@ -152,6 +152,8 @@ func (w *webSocket) release() {
 
 // readWebSocket handles what comes until the connection has ended.
 func (c *Conn) readWebSocket(ws *webSocket) {
+	c.clock.hold()
+	ws.link.clock.Store(&c.clock)
 	for {
 		binary, b, err := ws.read(context.Background())
 		if !c.receivedFrame(ws, binary, b, err) {
