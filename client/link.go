@@ -153,7 +153,9 @@ func (l *link) Ping() {
 func (l *link) Upgraded(t Transport) {
 	m := l.manager
 	m.mu.Lock()
-	m.upgraded = t == WebSocket
+	if m.upgraded = t == WebSocket; m.upgraded {
+		m.drop()
+	}
 	m.mu.Unlock()
 	tell(m, &m.onUpgrade, func(fn func(Transport)) { fn(t) }, "OnUpgrade")
 }

@@ -15,9 +15,7 @@ import (
 // it tells of itself it tells one thing after the other, on a goroutine that nothing else waits for.
 type Manager struct {
 	opts   Options
-	base   *url.URL // with path and query
-	client *http.Client
-	own    *http.Transport // of client, unless it is the program's
+	base   *url.URL        // with path and query
 	ctx    context.Context // its life
 	cancel context.CancelCauseFunc
 	crew   *crew
@@ -43,6 +41,7 @@ type Manager struct {
 	leaving  bool               // the connection is being closed because nobody wants it any more
 	ended    error              // not nil: closed
 	link     *link              // nil: there is no connection
+	own      *http.Transport    // of requests; nil if none are made now, or by the program's client
 	stop     context.CancelFunc // ends dialing and waiting; nil unless running
 	upgraded bool               // the last connection came as far as WebSocket
 	waiters  []*waiter
@@ -74,17 +73,10 @@ func newManager(ctx context.Context, t target, o Options) (*Manager, error) {
 	}
 	t.base.Path, t.base.RawQuery = o.Path, t.query.Encode()
 	m := &Manager{
-		opts: o, base: t.base, client: o.HTTPClient, crew: newCrew(),
+		opts: o, base: t.base, crew: newCrew(),
 		sockets: make(map[string]*Socket),
 	}
 	m.lane.crew = m.crew
-	if m.client == nil {
-		m.own = &http.Transport{
-			Proxy: http.ProxyFromEnvironment, DialContext: o.DialContext, ForceAttemptHTTP2: true,
-			TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second, // as http.DefaultTransport has them
-		}
-		m.client = &http.Client{Transport: m.own}
-	}
 	m.ctx, m.cancel = context.WithCancelCause(ctx)
 	// It ends with ctx at the latest, and Close ends it before.
 	context.AfterFunc(m.ctx, func() { m.end(m.ctx) })
@@ -185,7 +177,9 @@ func (m *Manager) Close() error {
 		<-idle
 	}
 	m.cancel(ErrClosed)
-	m.closeIdle()
+	m.mu.Lock()
+	m.drop()
+	m.mu.Unlock()
 	return nil
 }
 
@@ -331,9 +325,25 @@ func (m *Manager) widen() {
 	}
 }
 
-// closeIdle closes the connections that only the manager's own HTTP client keeps.
-func (m *Manager) closeIdle() {
+// httpClient is what a new connection makes its requests with. Called with mu held.
+func (m *Manager) httpClient() *http.Client {
+	if m.opts.HTTPClient != nil {
+		return m.opts.HTTPClient
+	}
+	if m.own == nil {
+		m.own = &http.Transport{
+			Proxy: http.ProxyFromEnvironment, DialContext: m.opts.DialContext, ForceAttemptHTTP2: true,
+			TLSHandshakeTimeout: 10 * time.Second, IdleConnTimeout: 90 * time.Second, // as http.DefaultTransport has them
+		}
+	}
+	return &http.Client{Transport: m.own}
+}
+
+// drop lets go of the manager's own HTTP client, and of the connections that only it keeps. A WebSocket has no use for it, and it is
+// a good part of what a connection costs. Called with mu held.
+func (m *Manager) drop() {
 	if m.own != nil {
 		m.own.CloseIdleConnections()
+		m.own = nil
 	}
 }

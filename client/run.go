@@ -135,7 +135,7 @@ func (m *Manager) halt() {
 	m.stop = nil
 	close(m.idle)
 	m.idle = nil
-	m.closeIdle()
+	m.drop()
 }
 
 // failed tells everybody that a connection could not be opened. Called with mu held.
@@ -174,10 +174,12 @@ func (m *Manager) dial(ctx context.Context) (*link, error) {
 }
 
 func (m *Manager) config() engine.Config {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	o := &m.opts
 	base := *m.base
 	c := engine.Config{
-		URL: &base, Header: o.Header, PerTransport: o.PerTransport, HTTPClient: m.client,
+		URL: &base, Header: o.Header, PerTransport: o.PerTransport, HTTPClient: m.httpClient(),
 		Transports: slices.Clone(o.Transports), TryAll: o.TryAllTransports, Upgrade: !o.NoUpgrade, Protocols: o.Protocols,
 		TimestampParam: o.TimestampParam, TimestampPolling: !o.NoTimestamps, TimestampWebSocket: o.TimestampWebSocket,
 		ForceBase64: o.ForceBase64, RequestTimeout: o.RequestTimeout, MaxPayload: o.MaxPayload,
@@ -187,8 +189,6 @@ func (m *Manager) config() engine.Config {
 		c.Deflate, c.DeflateThreshold = true, d.Threshold
 		or(&c.DeflateThreshold, defaultDeflateThreshold)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	if i := slices.Index(c.Transports, WebSocket); i > 0 && o.RememberUpgrade && m.upgraded {
 		c.Transports = slices.Insert(slices.Delete(c.Transports, i, i+1), 0, WebSocket)
 	}
@@ -204,7 +204,9 @@ func (m *Manager) serve(l *link) {
 	if m.leaving || m.ended != nil {
 		l.conn.Close()
 	} else {
-		m.upgraded = l.conn.Transport() == WebSocket
+		if m.upgraded = l.conn.Transport() == WebSocket; m.upgraded {
+			m.drop()
+		}
 		tell(m, &m.onOpen, func(fn func()) { fn() }, "OnOpen")
 		m.resolve(nil)
 		for _, s := range m.sockets {

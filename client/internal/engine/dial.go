@@ -88,5 +88,9 @@ func (c *Conn) openWebSocket(ctx context.Context) error {
 		return err
 	}
 	c.ws = ws
+	c.dropHTTP()
 	return nil
 }
+
+// dropHTTP lets go of what makes requests: it may be the largest part of a connection that is a WebSocket, and of no use to it.
+func (c *Conn) dropHTTP() { c.http, c.config.HTTPClient = nil, nil }

@@ -143,6 +143,7 @@ func (c *Conn) switchOver(u *upgrade) bool {
 		return false
 	}
 	c.transport, c.ws, c.upgrade = WebSocket, u.ws, nil
+	c.dropHTTP()
 	c.startLocked()
 	c.signalLocked()
 	c.mu.Unlock()
