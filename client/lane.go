@@ -189,3 +189,13 @@ func (c *crew) check() {
 		close(c.everyone)
 	}
 }
+
+// elsewhere does what takes a lot of stack. The goroutine that reads stays small by it, for as long as the connection lives.
+func elsewhere(fn func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fn()
+	}()
+	<-done
+}

@@ -181,7 +181,9 @@ func (s *Socket) accepted(in *incoming) {
 		SID string `json:"sid"`
 		PID string `json:"pid"`
 	}
-	if len(in.packet.Data) == 0 || parser.Decode(in.packet.Data, nil, &reply) != nil || reply.SID == "" {
+	var err error
+	elsewhere(func() { err = parser.Decode(in.packet.Data, nil, &reply) })
+	if err != nil || reply.SID == "" {
 		s.refused(ErrOldServer)
 		return
 	}

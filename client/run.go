@@ -158,7 +158,9 @@ func (m *Manager) dial(ctx context.Context) (*link, error) {
 		ctx, cancel = context.WithTimeoutCause(ctx, m.opts.Timeout, ErrOpenTimeout)
 		defer cancel()
 	}
-	conn, err := engine.Dial(ctx, m.config())
+	var conn *engine.Conn
+	var err error
+	elsewhere(func() { conn, err = engine.Dial(ctx, m.config()) })
 	if err != nil {
 		m.mu.Lock()
 		m.upgraded = false
