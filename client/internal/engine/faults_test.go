@@ -53,7 +53,7 @@ func TestPollingFaults(t *testing.T) {
 		{"half a body", func(w http.ResponseWriter, _ *http.Request) {
 			cut(w, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n4late")
 		}, nil, TransportError, "unexpected EOF", false},
-		{"the end", func(w http.ResponseWriter, _ *http.Request) { cut(w, "") }, nil, TransportError, "EOF", false},
+		{"the end", func(w http.ResponseWriter, _ *http.Request) { cut(w, "") }, nil, TransportError, "broke before the answer came", false},
 		{"no answer", hang, nil, PingTimeout, "", false},
 		{"no end of an answer", func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, "4late")
@@ -113,6 +113,53 @@ func (tt *fault) check(t *testing.T, c *client, got *[]string, told chan string,
 		if strings.HasPrefix(m, "late") {
 			t.Errorf("got %q", *got)
 		}
+	}
+}
+
+// net/http would make a GET again by itself when a connection that it had used before has ended without an answer, and a POST that
+// has an Idempotency-Key: but the answer may have been on its way, with packets that would be missing, and the POST may have arrived.
+func TestRequestsAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	for _, posting := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			gets, posts := 0, 0
+			f := newServer(t, script{
+				get: func(w http.ResponseWriter, r *http.Request, n int) {
+					gets++
+					switch {
+					case n == 0:
+						fmt.Fprint(w, "4zero")
+					case n == 1 && !posting:
+						cut(w, "")
+					case n == 2:
+						fmt.Fprint(w, "4late")
+					default:
+						<-r.Context().Done()
+					}
+				},
+				post: func(w http.ResponseWriter, _ *http.Request, _ string) {
+					if posts++; posts == 2 {
+						cut(w, "")
+					}
+				},
+			}.serve(t))
+			defer f.close()
+			config := f.config(Polling)
+			config.Header = http.Header{"Idempotency-Key": {"x"}}
+			c := dial(t, config)
+			expect(t, c.messages, "zero")
+			if posting {
+				c.text(t, "one")
+				synctest.Wait() // so that the second one finds a connection to use again
+				c.text(t, "two")
+			}
+			if err := c.ended(t, TransportError); !errors.Is(err, errRepeated) {
+				t.Errorf("error %v", err)
+			}
+			if gets != 2 || posting && posts != 2 || len(c.messages) != 0 {
+				t.Errorf("%d GETs, %d POSTs, %d messages", gets, posts, len(c.messages))
+			}
+		})
 	}
 }
 

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"os"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -23,6 +25,7 @@ var (
 	errBodyTooLarge   = errors.New("engine: the answer to a poll is larger than MaxPayload")
 	errBodyNotUTF8    = errors.New("engine: the answer to a poll is not UTF-8")
 	errEmptyAnswer    = errors.New("engine: the answer to a poll is empty")
+	errRepeated       = errors.New("engine: the connection broke before the answer came")
 	errRequestTimeout = fmt.Errorf("engine: a request was not answered within RequestTimeout: %w", os.ErrDeadlineExceeded)
 )
 
@@ -46,15 +49,21 @@ func (c *Conn) openPolling(ctx context.Context) error {
 // request makes a GET, and the caller gives the buffer with its answer back, or a POST. An answer other than 200 is a
 // *HandshakeError.
 func (c *Conn) request(ctx context.Context, method string, body []byte) (answer *[]byte, err error) {
+	outer := ctx
 	if d := c.config.RequestTimeout; d > 0 {
 		limited, cancel := context.WithTimeoutCause(ctx, d, errRequestTimeout)
 		defer cancel()
 		defer func() {
-			if err != nil && ctx.Err() == nil && limited.Err() != nil {
+			if err != nil && outer.Err() == nil && limited.Err() != nil {
 				err = errRequestTimeout
 			}
 		}()
 		ctx = limited
+	}
+	if c.id != "" {
+		var cancel context.CancelFunc
+		ctx, cancel = unrepeated(ctx)
+		defer cancel()
 	}
 	var content io.Reader
 	if method == http.MethodPost {
@@ -75,6 +84,9 @@ func (c *Conn) request(ctx context.Context, method string, body []byte) (answer 
 		return nil, fmt.Errorf("engine: %s: %w", method, withoutURL(err))
 	}
 	defer resp.Body.Close()
+	if cause := context.Cause(ctx); errors.Is(cause, errRepeated) { // the answer was faster
+		return nil, fmt.Errorf("engine: %s: %w", method, cause)
+	}
 	if resp.StatusCode != http.StatusOK {
 		return nil, refusal(resp.StatusCode, resp.Body)
 	}
@@ -96,6 +108,24 @@ func (c *Conn) request(ctx context.Context, method string, body []byte) (answer 
 	}
 	giveBuffer(b)
 	return nil, err
+}
+
+// unrepeated is for a request of an open session, which must not be sent twice. net/http does so by itself when a connection that it
+// has used before breaks without an answer, with a GET, or whatever has an Idempotency-Key. But the server may have answered: what
+// was in the lost answer to a poll would be missing and nobody would know, and what was posted would be there twice.
+func unrepeated(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var written atomic.Bool
+	trace := &httptrace.ClientTrace{
+		WroteHeaders:         func() { written.Store(true) },
+		GotFirstResponseByte: func() { written.Store(false) }, // a redirect may follow
+		GetConn: func(string) {
+			if written.Load() {
+				cancel(errRepeated)
+			}
+		},
+	}
+	return httptrace.WithClientTrace(ctx, trace), func() { cancel(nil) }
 }
 
 // refusedLater is err where the connection is open, and so no error of a handshake.
