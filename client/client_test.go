@@ -1,10 +1,14 @@
 package client
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -202,6 +206,63 @@ func TestRecovery(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		say()
 		r.want(t, "3", "4", "connect", "5")
+		if !s.Recovered() || s.ID() != id {
+			t.Errorf("recovered %v, id %s, was %s", s.Recovered(), s.ID(), id)
+		}
+	})
+}
+
+// chopped is a connection that ends where a text comes, while times is above zero.
+type chopped struct {
+	net.Conn
+	before []byte
+	times  *atomic.Int32
+}
+
+func (c *chopped) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if i := bytes.Index(p[:n], c.before); i >= 0 && c.times.Load() > 0 {
+		_ = c.Close()
+		return i, io.EOF
+	}
+	return n, err
+}
+
+// C-18: a connection that is lost while what was missed comes, before CONNECT is answered, is recovered by the next one all the
+// same: what has come is dropped, and comes again.
+func TestRecoveryCutWhileReplaying(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, transports []Transport) {
+		site := newSite(t, recoverable())
+		o := site.options(transports...)
+		var chop atomic.Int32
+		o.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
+			c, err := site.dial(ctx, network, addr)
+			if err != nil {
+				return nil, err
+			}
+			return &chopped{c, []byte(`40{"sid"`), &chop}, nil
+		}
+		s := site.client("", o)
+		r := newRecord()
+		s.On("n", func(_ context.Context, e *Event) { r.add("%s", e.Raw(0)) })
+		s.OnConnect(func() { r.add("connect") })
+		s.OnConnectError(func(err error) {
+			r.add("error %v", errors.Is(err, ErrConnectionLost))
+			chop.Add(-1)
+		})
+		connect(t, s)
+		id := s.ID()
+		r.want(t, "connect")
+		chop.Store(2)
+		site.cut()
+		for n := range 3 {
+			if err := site.Of("/").To().Emit("n", n); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(20 * time.Second)
+		r.want(t, "error true", "error true", "0", "1", "2", "connect")
 		if !s.Recovered() || s.ID() != id {
 			t.Errorf("recovered %v, id %s, was %s", s.Recovered(), s.ID(), id)
 		}

@@ -126,6 +126,7 @@ func (l *link) event(s *Socket, e *Event) error {
 	if s.state == connecting {
 		defer m.mu.Unlock()
 		if len(s.early) >= maxEarly || s.earlyBytes+size > maxEarlyBytes {
+			s.pid, s.offset = "", "" // or as many would come again
 			return errEarly
 		}
 		s.early = append(s.early, e)

@@ -377,10 +377,13 @@ func (s *Socket) connectPayload(auth any) (any, error) {
 	if s.pid == "" {
 		return raw, nil
 	}
+	// The offset is exact because events that had come ahead of an answer that did not come were dropped. A server of Perch sends
+	// them again then, while the official client, which keeps them uncounted, has to begin anew; to Node's servers it means nothing.
 	recovery, err := parser.NewRaw(struct {
-		PID    string `json:"pid"`
-		Offset string `json:"offset,omitzero"`
-	}{s.pid, s.offset})
+		PID         string `json:"pid"`
+		Offset      string `json:"offset,omitzero"`
+		ExactOffset bool   `json:"exactOffset"`
+	}{s.pid, s.offset, true})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAuth, err)
 	}

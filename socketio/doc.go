@@ -93,7 +93,9 @@
 // Every event but the volatile ones and those that ask for an acknowledgement then has an offset as its last argument, which the
 // client's listeners see. It is drawn, the event stored and queued under one lock of the namespace, so that everything before the
 // offset that a client names has reached it and nothing after it has. What was missed goes ahead of the answer to CONNECT; a
-// client that is lost again before it has seen that answer holds an unknown part of it, and is given a fresh connection.
+// client that is lost again before it has seen that answer holds an unknown part of it, and is given a fresh connection. One that
+// drops that part says so in its auth beside pid and offset, {"exactOffset":true}, as package client does: it is recovered once
+// more.
 //
 // A client that is back before the server has noticed its loss takes its socket over: that one leaves with
 // [ReasonTransportClose], the handlers of its last events and its disconnect hooks are awaited for a while, then it is recovered.

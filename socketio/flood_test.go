@@ -293,7 +293,7 @@ func TestRecoveryOfStrangePIDs(t *testing.T) {
 		newID(): true, "": false, "short": false, newID() + "x": false, strings.Repeat("a", 1<<20): false, newID()[:19] + "*": false, newID()[:19] + "\n": false,
 	} {
 		h := Handshake{auth: fmt.Appendf(nil, `{"pid":%q}`, pid)}
-		if _, _, ok := h.recovery(); ok != want {
+		if _, ok := h.recovery(); ok != want {
 			t.Errorf("%.30q: %t", pid, ok)
 		}
 	}

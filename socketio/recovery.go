@@ -229,20 +229,29 @@ func (s *Socket) Recovered() bool { return s.ticket != nil && s.ticket.recovered
 type recoveryAuth struct {
 	PID    any `json:"pid"`
 	Offset any `json:"offset"`
+	// ExactOffset is ours: true says that the client has got nothing behind the offset. What had come ahead of an answer to
+	// CONNECT that never came it has dropped. The official client keeps that and does not count it.
+	ExactOffset any `json:"exactOffset"`
 }
 
-// recovery is what the client asks for with CONNECT.
-func (h *Handshake) recovery() (pid, offset string, ok bool) {
+// comeback is what a client asks for with CONNECT.
+type comeback struct {
+	pid, offset string
+	exact       bool
+}
+
+func (h *Handshake) recovery() (c comeback, ok bool) {
 	var a recoveryAuth
 	if len(h.auth) == 0 || h.DecodeAuth(&a) != nil {
-		return "", "", false
+		return c, false
 	}
-	pid, ok = a.PID.(string)
+	c.pid, ok = a.PID.(string)
 	if a.Offset != nil && ok { // a client that got no event has none
-		offset, ok = a.Offset.(string)
-		ok = ok && offset != ""
+		c.offset, ok = a.Offset.(string)
+		ok = ok && c.offset != ""
 	}
-	return pid, offset, ok && validPID(pid)
+	c.exact, _ = a.ExactOffset.(bool)
+	return c, ok && validPID(c.pid)
 }
 
 // validPID reports whether pid may be one that newID has made: no other is worth asking the adapter for, which may ask a whole cluster.
@@ -257,14 +266,14 @@ func (s *Socket) recover(ctx context.Context) bool {
 	if t == nil {
 		return false
 	}
-	pid, offset, ok := s.handshake.recovery()
-	if ok && r.claim(t, pid) {
+	c, ok := s.handshake.recovery()
+	if ok && r.claim(t, c.pid) {
 		fresh := s.id
-		missed, ok, err := r.adapter.Restore(ctx, pid, offset, func(saved adapter.Session) adapter.Member {
-			if saved.Replayed && saved.Offset == offset {
+		missed, ok, err := r.adapter.Restore(ctx, c.pid, c.offset, func(saved adapter.Session) adapter.Member {
+			if saved.Replayed && saved.Offset == c.offset && !c.exact {
 				return nil // nobody knows which of the packets it has
 			}
-			s.adopt(saved, offset)
+			s.adopt(saved, c.offset)
 			return s.member()
 		})
 		if ok {

@@ -47,7 +47,8 @@ type Session struct {
 	Expires time.Time
 	// Offset is the one that the client came with when it was restored, and Replayed says that missed packets
 	// were sent to it then, ahead of the answer to CONNECT. A client that comes back with that very offset has
-	// not seen the answer and may hold any number of those packets already.
+	// not seen the answer and may hold any number of those packets already; if it says that it does not, join accepts it and
+	// it gets them again.
 	Offset   string
 	Replayed bool
 }

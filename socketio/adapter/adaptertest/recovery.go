@@ -18,6 +18,11 @@ func (c *cluster) lose(m *member) {
 	m.home.Adapter.(adapter.Recoverer).Save(adapter.Session{PID: "pid-" + m.id, ID: m.id, Data: map[string]any{"k": m.id}})
 }
 
+// loseAgain saves the session of a member that was back from that offset, and was lost while it was sent what it had missed.
+func (c *cluster) loseAgain(m *member, offset string) {
+	m.home.Adapter.(adapter.Recoverer).Save(adapter.Session{PID: "pid-" + m.id, ID: m.id, Offset: offset, Replayed: true})
+}
+
 // restored is a member that is back.
 type restored struct {
 	*member
@@ -261,6 +266,55 @@ var recoveries = []test{
 		say("away")
 		if back, ok := c.restore(t, "a", offset); !ok || !slices.Equal(back.missed, []string{`["in"]`, `["in again"]`, `["away"]`}) {
 			t.Errorf("missed %q, %v", back.missed, ok)
+		}
+	})},
+	// Nothing of what it had missed has arrived, several times in a row: all of it is still there, and goes by the rooms of its
+	// time.
+	{name: "in vain", run: recovering(func(t *testing.T, c *cluster) {
+		var want []string
+		say := func(meant bool, name string, rooms ...string) {
+			if err := c.node(0).Broadcast(event(name), to(rooms...)); err != nil {
+				t.Error(err)
+			}
+			if meant {
+				want = append(want, fmt.Sprintf(`[%q]`, name))
+			}
+		}
+		say(false, "x")
+		c.rest()
+		m := c.members[0]
+		offset := m.seen()
+		say(true, "to everybody")
+		say(false, "too early", "r")
+		c.rest()
+		c.joins(t, "a", "r")
+		say(true, "first", "r")
+		c.lose(m)
+		for i := range 20 {
+			say(true, fmt.Sprint("away ", i), "r")
+			back, ok := c.restore(t, "a", offset)
+			if !ok {
+				t.Fatalf("%d: not restored", i)
+			}
+			m = back.member
+			c.until(t, "what is on its way arrives", func() bool { return len(back.missed)+len(m.events()) >= len(want) })
+			if got := slices.Concat(back.missed, m.events()); !slices.Equal(got, want) {
+				t.Fatalf("%d: missed %q, want %q", i, got, want)
+			}
+			switch i {
+			case 10:
+				m.home.Leave("a", "r")
+				say(false, "left", "r")
+				c.rest()
+				c.joins(t, "a", "r")
+			case 15: // in the end it did arrive
+				if offset = m.seen(); offset == "" {
+					offset = back.offset
+				}
+				want = nil
+			}
+			say(true, fmt.Sprint("back ", i), "r")
+			c.loseAgain(m, offset)
 		}
 	})},
 	// #5538: a client that has got nothing knows no offset.

@@ -250,7 +250,7 @@ func (r *Recovering) Save(s adapter.Session) {
 		if h.Last == nil {
 			h.Last = back.last
 		}
-		if back.last != nil && !s.Replayed { // it was not let in, so it has got nothing of what it missed
+		if back.last != nil { // perhaps it was not let in, or lost again so early that nothing of what it had missed has arrived
 			h = back.before.then(back.at, h)
 		}
 	}

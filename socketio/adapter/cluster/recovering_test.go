@@ -296,6 +296,30 @@ func TestSession(t *testing.T) {
 	}
 }
 
+// What is remembered of a member that is lost again and again without having got anything is bounded: a stay that goes on is
+// one, and of those that have ended the oldest are forgotten.
+func TestHistory(t *testing.T) {
+	t.Parallel()
+	at := func(n uint64) place { return place{offset: memoryOffset(n)} }
+	to := func(n uint64) *place { p := at(n); return &p }
+	h := history{Seen: at(1), Last: to(3), Stays: []stay{{Room: "left", From: at(1), To: to(2)}, {Room: "r", From: at(1)}, {Room: "gone", From: at(2)}}}
+	h = h.then(at(10), history{Seen: at(10), Lost: at(20), Stays: []stay{{Room: "s", From: at(11)}, {Room: "r", From: at(9), To: to(12)}, {Room: "r", From: at(13)}}})
+	want := history{Seen: at(1), Last: to(3), Lost: at(20), Stays: []stay{
+		{Room: "left", From: at(1), To: to(2)}, {Room: "r", From: at(1), To: to(12)}, {Room: "gone", From: at(2), To: to(10)},
+		{Room: "s", From: at(11)}, {Room: "r", From: at(13)},
+	}}
+	if !reflect.DeepEqual(h, want) {
+		t.Errorf("got  %+v\nwant %+v", h, want)
+	}
+	for n := uint64(20); n < 220; n += 2 {
+		h = h.then(at(n), history{Seen: at(n), Lost: at(n + 1), Stays: []stay{{Room: "r", From: at(n)}, {Room: fmt.Sprint(n), From: at(n)}}})
+	}
+	// "s" has ended, "r" has not, and of the others all but the last have: 4 and 99.
+	if len(h.Stays) != keepStays+2 || h.Floor != at(20+2*(99+4-keepStays-4)) || h.Seen != at(1) {
+		t.Errorf("%d stays, floor %v, seen %v", len(h.Stays), h.Floor, h.Seen)
+	}
+}
+
 // What clients send as their offset is from outside.
 func TestForgedOffsets(t *testing.T) {
 	t.Parallel()

@@ -65,12 +65,47 @@ func (h *history) then(at place, after history) history {
 		both.Hole = h.Hole
 	}
 	both.Stays = slices.Concat(h.Stays, after.Stays)
-	for i := range h.Stays {
-		if both.Stays[i].To == nil {
-			both.Stays[i].To = &at
+	earlier, later := both.Stays[:len(h.Stays)], both.Stays[len(h.Stays):]
+	for i := range earlier {
+		e := &earlier[i]
+		if e.To != nil {
+			continue
+		}
+		// It was still there when it came back, and this is one stay.
+		j := slices.IndexFunc(later, func(l stay) bool { return l.Room == e.Room && at.later(l.From) })
+		if j < 0 {
+			e.To = &at
+			continue
+		}
+		e.To = later[j].To
+		both.Stays = slices.Delete(both.Stays, len(earlier)+j, len(earlier)+j+1)
+		later = both.Stays[len(earlier):]
+	}
+	both.forget()
+	return both
+}
+
+// keepStays bounds what is remembered of rooms that a member has left.
+const keepStays = 64
+
+// forget drops the oldest stays that have ended, if there are too many.
+func (h *history) forget() {
+	ended := 0
+	for _, s := range h.Stays {
+		if s.To != nil {
+			ended++
 		}
 	}
-	return both
+	h.Stays = slices.DeleteFunc(h.Stays, func(s stay) bool {
+		if s.To == nil || ended <= keepStays {
+			return false
+		}
+		ended--
+		if s.To.later(h.Floor) {
+			h.Floor = *s.To
+		}
+		return true
+	})
 }
 
 func encodeSession(s adapter.Session, h history) ([]byte, error) {
