@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -281,7 +282,7 @@ func (m *Manager) OnReconnectError(fn func(err error)) (off func()) {
 // OnReconnectFailed registers what is called when there will be no further attempt.
 func (m *Manager) OnReconnectFailed(fn func()) (off func()) { return m.onReconnectFailed.add(fn) }
 
-// tell calls hooks on the manager's lane.
+// tell calls hooks on the manager's lane, as notify does on a socket's.
 func tell[F any](m *Manager, h *hooks[F], call func(F), name string) {
 	list := h.all()
 	if len(list) == 0 {
@@ -289,7 +290,9 @@ func tell[F any](m *Manager, h *hooks[F], call func(F), name string) {
 	}
 	m.lane.post(func() {
 		for _, fn := range list {
-			m.guard(name, func() { call(*fn) })
+			if slices.Contains(h.all(), fn) {
+				m.guard(name, func() { call(*fn) })
+			}
 		}
 	})
 }

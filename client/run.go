@@ -67,12 +67,9 @@ func (m *Manager) run(ctx context.Context) {
 			}
 			var l *link
 			if l, err = m.dial(ctx); err == nil {
-				if attempt > 0 {
-					n := attempt
-					tell(m, &m.onReconnect, func(fn func(int)) { fn(n) }, "OnReconnect")
-				}
+				n := attempt
 				attempt = 0
-				m.serve(l)
+				m.serve(l, n)
 			}
 		}
 		var again bool
@@ -199,8 +196,8 @@ func (m *Manager) config() engine.Config {
 
 const defaultDeflateThreshold = 1 << 10
 
-// serve reads until the connection is over.
-func (m *Manager) serve(l *link) {
+// serve reads until the connection is over, which was opened by an attempt of that number.
+func (m *Manager) serve(l *link, attempt int) {
 	m.mu.Lock()
 	m.link = l
 	if m.leaving || m.ended != nil {
@@ -210,6 +207,9 @@ func (m *Manager) serve(l *link) {
 			m.drop()
 		}
 		tell(m, &m.onOpen, func(fn func()) { fn() }, "OnOpen")
+		if attempt > 0 {
+			tell(m, &m.onReconnect, func(fn func(int)) { fn(attempt) }, "OnReconnect")
+		}
 		m.resolve(nil)
 		for _, s := range m.sockets {
 			if s.state == connecting {
@@ -228,6 +228,9 @@ func (m *Manager) lost(l *link, reason Reason, err error) {
 	defer m.mu.Unlock()
 	l.cancel()
 	m.link = nil
+	if reason == PingTimeout { // what silenced this connection has likely silenced those that are kept for later requests
+		m.httpClient().CloseIdleConnections()
+	}
 	tell(m, &m.onClose, func(fn func(Reason, error)) { fn(reason, err) }, "OnClose")
 	for _, s := range m.sockets {
 		switch s.state {
@@ -236,7 +239,9 @@ func (m *Manager) lost(l *link, reason Reason, err error) {
 		case connecting:
 			s.early, s.earlyBytes = nil, 0
 			s.unask()
-			s.connectFailed(connectionLost(reason, err))
+			if !m.leaving { // else it waits for the next one
+				s.connectFailed(connectionLost(reason, err))
+			}
 		}
 	}
 	m.change()

@@ -276,11 +276,18 @@ func (s *Socket) connectFailed(err error) {
 	notify(s, &s.onConnectError, func(fn func(error)) { fn(err) }, "OnConnectError")
 }
 
-// notify calls hooks on the socket's lane.
+// notify calls hooks on the socket's lane: those that were there when it happened and have not been removed since. So who registers
+// one when Connect has returned is not told of that connection.
 func notify[F any](s *Socket, h *hooks[F], call func(F), name string) {
+	list := h.all()
+	if len(list) == 0 {
+		return
+	}
 	s.lane.post(func() {
-		for _, fn := range h.all() {
-			s.manager.guard(name, func() { call(*fn) })
+		for _, fn := range list {
+			if slices.Contains(h.all(), fn) {
+				s.manager.guard(name, func() { call(*fn) })
+			}
 		}
 	})
 }
