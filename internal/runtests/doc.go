@@ -7,7 +7,7 @@
 // run green in which tests were skipped. Here a skipped test is a failed one: what a
 // test needs is installed, or the run says that it is missing. A test with subtests is
 // not counted beside them, and a package that does not build or dies counts as one
-// failure. Before the number stands a table of the client matrix, if that ran: the
-// subtests of TestClients. -times repeats the whole run, to look for tests that fail
-// now and then; such a run shows only what failed.
+// failure. Before the number stand tables of the client matrices, if they ran: the
+// subtests of TestClients and of TestGoClient. -times repeats the whole run, to look
+// for tests that fail now and then; such a run shows only what failed.
 package main

@@ -16,6 +16,8 @@ func TestMatrix(t *testing.T) {
 		"run TestClients/2.5.0/upgrade/a|b", "pass TestClients/2.5.0/upgrade/a|b",
 		"run TestClients/4.8.4/polling/c/d", "pass TestClients/4.8.4/polling/c/d",
 		"run TestClients/2.5.0/upgrade/open",
+		"run TestGoClient/node_4.8.4/polling/a", "pass TestGoClient/node_4.8.4/polling/a",
+		"run TestGoClient/perch/upgrade/a", "pass TestGoClient/perch/upgrade/a",
 		"run TestOther/x/y/z", "pass TestOther/x/y/z", "fail TestClients", "fail",
 	)))
 	if err != nil {
@@ -28,7 +30,8 @@ func TestMatrix(t *testing.T) {
 	for line := range strings.Lines(out.String()) {
 		lines = append(lines, strings.Join(strings.Fields(line), " "))
 	}
-	want := "JavaScript client transport tried passed\n4.8.4 polling 3 2\n2.5.0 upgrade 2 1\n"
+	want := "JavaScript client transport tried passed\n4.8.4 polling 3 2\n2.5.0 upgrade 2 1\n" +
+		"\nserver of the Go client transport tried passed\nnode 4.8.4 polling 1 1\nperch upgrade 1 1\n"
 	if got := strings.Join(lines, "\n"); !strings.Contains(got, want) {
 		t.Errorf("want\n%sin\n%s", want, got)
 	}
