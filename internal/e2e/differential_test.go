@@ -173,6 +173,14 @@ func configure(name string) (c configuration, err error) {
 		c.Recovery = &socketio.Recovery{RunMiddlewares: true}
 	case "forgetful":
 		c.Recovery = &socketio.Recovery{MaxDisconnection: 100 * time.Millisecond}
+	case "steady", "steady msgpack":
+		engine.PingInterval, engine.PingTimeout = 2*time.Second, 3*time.Second
+		if name == "steady msgpack" {
+			c.Parser = msgpack.Parser{}
+		}
+	case "lasting":
+		engine.PingInterval, engine.PingTimeout = time.Second, 2*time.Second
+		c.Recovery = &socketio.Recovery{}
 	case "brisk":
 		quick()
 		c.Recovery = &socketio.Recovery{}

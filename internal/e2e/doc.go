@@ -9,6 +9,11 @@
 // them do something; a table in differential/ is one area. A difference that is
 // wanted is declared in its script and stands in docs/compatibility.md.
 //
+// TestGoClient plays one table of cases with package client against npm's
+// socket.io of two generations, against Perch and against servers made up for
+// one case, on each transport. The words that make servers do something are
+// those of TestDifferential.
+//
 // It is a module of its own and never published, so that nobody who imports the
 // core sees what it needs. Its Node packages are installed by npm ci from the
 // lock file beside this one and its browser is the system's Chromium; make test

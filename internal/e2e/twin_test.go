@@ -288,7 +288,48 @@ var words = map[string]func(c call){
 		}
 		c.ack(n)
 	},
-	"say": func(c call) { _ = c.socket.Emit(arg[string](c.Event, 0), arg[any](c.Event, 1)) },
+	"say":    func(c call) { _ = c.socket.Emit(arg[string](c.Event, 0), arg[any](c.Event, 1)) },
+	"id":     func(c call) { c.ack(c.socket.ID()) },
+	"header": func(c call) { c.ack(header(c.socket, arg[string](c.Event, 0))) },
+	"shape":  func(c call) { c.ack(readable(all(c.Event)).([]any)...) },
+	"date":   func(c call) { c.ack(map[string]any{"date": time.Now()}) },
+	"attachments": func(c call) {
+		list := make([][]byte, arg[int](c.Event, 0))
+		for i := range list {
+			list[i] = []byte{byte(i)}
+		}
+		_ = c.socket.Emit("attachments", list)
+	},
+	"raw":    func(c call) { _ = c.socket.Conn().SendText([]byte(arg[string](c.Event, 0))) },
+	"hangUp": func(c call) { c.socket.Conn().Close(engineio.ReasonForcedServerClose) },
+	"stubborn": func(c call) {
+		if n := pleas.count(keyOf(c.socket) + " " + arg[string](c.Event, 0)); n >= arg[int](c.Event, 1) {
+			c.ack(n)
+		}
+	},
+}
+
+// pleas is how often the clients of one key have said "stubborn", which outlives their sockets.
+var pleas = &counter{n: map[string]int{}}
+
+type counter struct {
+	mu sync.Mutex
+	n  map[string]int
+}
+
+func (c *counter) count(key string) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.n[key]++
+	return c.n[key]
+}
+
+// header is a header of the handshake, or nil.
+func header(s *socketio.Socket, name string) any {
+	if values := s.Handshake().Header().Values(name); len(values) > 0 {
+		return values[0]
+	}
+	return nil
 }
 
 // data is what is kept with a socket here.

@@ -1,11 +1,12 @@
-// The reference: npm's socket.io with the vocabulary of vocabulary.mjs. The harness asks it for a server of one of
-// the configurations below, which gets a port of its own. What each means for ours is in twin_test.go, under the same
-// names.
+// The reference: npm's socket.io with the vocabulary of vocabulary.mjs; an argument names the package of another
+// version. The harness asks it for a server of one of the configurations below, which gets a port of its own. What each
+// means for ours is in differential_test.go, under the same names.
 import http from "node:http";
-import { Server } from "socket.io";
 import msgpack from "socket.io-msgpack-parser";
 import { listen } from "../support.mjs";
 import { Journal, speak } from "./vocabulary.mjs";
+
+const { Server } = await import(process.argv[2] ?? "socket.io");
 
 const quick = { pingInterval: 300, pingTimeout: 500, upgradeTimeout: 300 };
 
@@ -36,6 +37,9 @@ const configurations = {
   recovering: { connectionStateRecovery: {} },
   careful: { connectionStateRecovery: { skipMiddlewares: false } },
   forgetful: { connectionStateRecovery: { maxDisconnectionDuration: 100 } },
+  steady: { pingInterval: 2000, pingTimeout: 3000 },
+  "steady msgpack": { pingInterval: 2000, pingTimeout: 3000, parser: msgpack },
+  lasting: { pingInterval: 1000, pingTimeout: 2000, connectionStateRecovery: {} },
   brisk: { ...quick, connectionStateRecovery: {} },
   old: { allowEIO3: true },
   oldopen: { allowEIO3: true, cors: { origin: "*" } },

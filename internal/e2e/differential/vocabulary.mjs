@@ -34,7 +34,7 @@ const fault = (err) => {
 function operator(socket, flags) {
   let op = flags.by === "namespace" ? socket.nsp : flags.by === "server" ? socket.nsp.server : socket;
   if (flags.broadcast) op = op.broadcast;
-  if (flags.to) op = op.to(flags.to);
+  for (const name of [flags.to ?? []].flat()) op = op.to(name); // 3.x takes one at a time
   if (flags.in) op = op.in(flags.in);
   if (flags.except) op = op.except(flags.except);
   if (flags.local) op = op.local;
@@ -42,6 +42,9 @@ function operator(socket, flags) {
   if (flags.compress !== undefined) op = op.compress(flags.compress);
   return op;
 }
+
+/** How often the clients of one key have said "stubborn", which outlives their sockets. */
+const pleas = new Map();
 
 const words = {
   echo: (socket, args, ack) => (ack ? ack(...args) : socket.emit("echo", ...args)),
@@ -111,6 +114,18 @@ const words = {
     ack?.(n);
   },
   say: (socket, [event, value]) => socket.emit(event, value),
+  id: (socket, args, ack) => ack?.(socket.id),
+  header: (socket, [name], ack) => ack?.(socket.handshake.headers[name] ?? null),
+  shape: (socket, args, ack) => ack?.(...shown(args)),
+  date: (socket, args, ack) => ack?.({ date: new Date() }),
+  attachments: (socket, [n]) => socket.emit("attachments", Array.from({ length: n }, (_, i) => Buffer.from([i]))),
+  raw: (socket, [text]) => socket.conn.send(text),
+  hangUp: (socket) => socket.conn.close(),
+  stubborn: (socket, [name, n], ack) => {
+    const key = `${socket.handshake.query.key} ${name}`;
+    pleas.set(key, (pleas.get(key) ?? 0) + 1);
+    if (pleas.get(key) >= n) ack?.(pleas.get(key));
+  },
 };
 
 /** Journals what the query's `watch` names: any, outgoing, packets. */
