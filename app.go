@@ -23,6 +23,8 @@ type App struct {
 	services []*service
 	ports    []*port
 	patience time.Duration // with connection hooks
+	scope    enhancements
+	wire     wire
 	listen   func(network, address string) (net.Listener, error)
 
 	state atomic.Int32
@@ -47,12 +49,17 @@ const (
 func New(options ...Option) (*App, error) {
 	a := assembly{settings: settings{}}
 	for _, o := range options {
-		o(&a.settings)
+		if o != nil {
+			o.apply(&a.settings)
+		}
 	}
 	if a.settings.logger == nil {
 		a.settings.logger = slog.Default()
 	}
 	a.errs = a.settings.errs
+	if err := a.settings.enhancements.check(); err != nil {
+		a.errs = append(a.errs, fmt.Errorf("perch: %w", err))
+	}
 	a.collect()
 	a.group()
 	if len(a.errs) == 0 {
@@ -73,6 +80,8 @@ func New(options ...Option) (*App, error) {
 		ports:    a.ports,
 		patience: cmp.Or(a.settings.connectTimeout, defaultConnectTimeout),
 		listen:   net.Listen,
+		scope:    a.settings.enhancements,
+		wire:     a.settings.wire,
 	}
 	for _, s := range app.services {
 		s.app = app
@@ -95,70 +104,16 @@ func (s *service) attach() {
 	}
 	// The root namespace exists without a gateway too (N-9), and answers.
 	if s.namespaces["/"] == nil {
-		s.io.Of("/").HandleUnknown(unknown)
+		s.io.Of("/").HandleUnknown(s.app.wire.unknown)
+		s.app.guardConnections(s.io.Of("/"))
 	}
 }
 
 func (n *namespace) prepare() {
 	// Before anyone can see the socket as a member of the namespace; a recovered one skips the middlewares.
 	n.io.OnOpen(func(io *socketio.Socket) { io.SetOwner(&Socket{io: io}) })
-	n.io.HandleUnknown(unknown)
-}
-
-// join registers a gateway's hooks and handlers.
-func (m *member) join(n *namespace) {
-	var hooks socketio.Hooks
-	if g, ok := m.gateway.(OnGatewayConnection); ok {
-		hooks.Connection = func(ctx context.Context, io *socketio.Socket) error {
-			ctx, cancel := context.WithTimeout(ctx, n.service.app.patience)
-			defer cancel()
-			s, _ := socketOf(io)
-			err := m.guarded(func() error { return g.HandleConnection(ctx, s) })
-			return n.service.app.refusal(ctx, m, s, err)
-		}
-	}
-	if g, ok := m.gateway.(OnGatewayDisconnect); ok {
-		hooks.Disconnect = func(ctx context.Context, io *socketio.Socket, reason socketio.Reason) {
-			s, _ := socketOf(io)
-			err := m.guarded(func() error { g.HandleDisconnect(ctx, s, reason); return nil })
-			if err != nil {
-				n.service.app.logHook(ctx, m, s, disconnectHook.method, err)
-			}
-		}
-	}
-	if hooks.Connection != nil || hooks.Disconnect != nil {
-		n.io.Hook(hooks)
-	}
-	for _, r := range m.routes {
-		n.io.Handle(r.event, r.handle)
-	}
-}
-
-// guarded runs a hook; a panic is its error.
-func (m *member) guarded(hook func() error) (err error) {
-	defer recovered(&err)
-	return hook()
-}
-
-// refusal is what a client gets to see of a connection hook's error.
-func (a *App) refusal(ctx context.Context, m *member, s *Socket, err error) error {
-	if err == nil {
-		return nil
-	}
-	shown, known := public(err)
-	if !known || isPanic(err) {
-		a.logHook(ctx, m, s, connectionHook.method, err)
-	}
-	return shown.refusal()
-}
-
-func (a *App) logHook(ctx context.Context, m *member, s *Socket, hook string, err error) {
-	attrs := append([]slog.Attr{
-		slog.String("gateway", m.label),
-		slog.String("hook", hook),
-		slog.String("socket", s.ID()),
-	}, causeAttrs(err)...)
-	a.logger.LogAttrs(ctx, slog.LevelError, "perch: hook failed", attrs...)
+	n.io.HandleUnknown(n.service.app.wire.unknown)
+	n.service.app.guardConnections(n.io)
 }
 
 // live reports whether sends go anywhere: from AfterInit on.
@@ -187,7 +142,7 @@ func (a *App) start(ctx context.Context) error {
 		if !ok {
 			continue
 		}
-		if err := m.guarded(func() error { return g.AfterInit(m.server) }); err != nil {
+		if err := harmless(func() error { return g.AfterInit(m.server) }); err != nil {
 			if isPanic(err) { // the error goes to the caller, the stack would not
 				a.logHook(ctx, m, detached, initHook.method, err)
 			}

@@ -48,6 +48,9 @@ type member struct {
 	name     string // of its namespace, normalised
 	server   *Server
 	routes   []*route
+
+	connectionGuards []Guard
+	filters          []Filter // of its hooks
 }
 
 // assembly is New at work: it collects what is wrong and goes on.
@@ -148,10 +151,11 @@ func (a *assembly) inspect(m *member) {
 		}
 	}
 
-	r := &Router{gateway: m.label, logger: a.settings.logger}
+	r := &Router{gateway: m.label, logger: a.settings.logger, wire: a.settings.wire}
 	m.gateway.Register(r)
-	r.closed = true
-	m.routes = r.routes
+	r.finish(a.settings.enhancements, m)
+	m.routes, m.connectionGuards = r.routes, r.scope.connectionGuards
+	m.filters = chain([]enhancements{a.settings.enhancements, r.scope})
 	a.errs = append(a.errs, r.errs...)
 }
 
@@ -329,7 +333,7 @@ func checkPath(p string) error {
 func logRoutes(l *slog.Logger, members []*member) {
 	for _, m := range members {
 		for _, r := range m.routes {
-			attrs := []any{"gateway", m.label, "event", r.event, "path", m.endpoint.path}
+			attrs := []any{"gateway", m.label, "event", r.info.Event, "path", m.endpoint.path}
 			if m.endpoint.port != 0 {
 				attrs = append(attrs, "port", m.endpoint.port)
 			}

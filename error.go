@@ -17,6 +17,8 @@ const (
 	CodeInternal     = "INTERNAL"      // any error that is not an Error: its text stays on the server
 	CodeBadPayload   = "BAD_PAYLOAD"   // the argument is missing or does not fit the handler's type
 	CodeInvalid      = "INVALID"       // the payload's Validate refused it
+	CodeForbidden    = "FORBIDDEN"     // a guard has refused
+	CodeTimeout      = "TIMEOUT"       // the handler took longer than its WithTimeout
 	CodeUnknownEvent = "UNKNOWN_EVENT" // no handler for the event, and the client asked for an ack
 )
 
@@ -31,6 +33,10 @@ var (
 	// ErrNoSocket is what a [Socket] returns that stands for no connection: the one
 	// SocketFrom finds in a context that belongs to no event.
 	ErrNoSocket = errors.New("perch: no socket in this context")
+	// ErrAcked is what an [Ack] returns the second time.
+	ErrAcked = socketio.ErrAcked
+	// ErrNoAck is what an [Ack] returns if the client asked for no answer.
+	ErrNoAck = socketio.ErrNoAck
 	// ErrNoNamespace is what sends to a namespace return in which no gateway lives.
 	ErrNoNamespace = errors.New("perch: no gateway has this namespace")
 )
@@ -76,6 +82,7 @@ type failure struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 	Details any    `json:"details,omitzero"`
+	Cause   *cause `json:"cause,omitzero"`
 }
 
 func (e *Error) wire() failure {

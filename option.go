@@ -15,7 +15,12 @@ import (
 // Option is safe for concurrent use, and for several apps. It is a setting of an [App].
 // Where an option is given twice the later one
 // counts, except for [WithGateways] and [WithEngineMiddleware], which add.
-type Option func(*settings)
+type Option interface{ apply(*settings) }
+
+// optionFunc is an Option that is a function.
+type optionFunc func(*settings)
+
+func (o optionFunc) apply(s *settings) { o(s) }
 
 // EngineOptions is a plain value: the settings of the transports below every gateway of an app:
 // heartbeat, limits, budgets. Their CORS is the same setting as [WithCORS].
@@ -34,37 +39,39 @@ type settings struct {
 	parser         socketio.Parser
 	adapter        adapter.Factory
 	recovery       *Recovery
+	enhancements   enhancements
+	wire           wire
 	errs           []error
 }
 
 // WithGateways adds gateways, in the order in which their hooks and their handlers of
 // the same event run. An app needs at least one.
 func WithGateways(gateways ...Gateway) Option {
-	return func(s *settings) { s.gateways = append(s.gateways, gateways...) }
+	return optionFunc(func(s *settings) { s.gateways = append(s.gateways, gateways...) })
 }
 
 // WithCORS sets which other origins' pages are let in by servers whose gateways do
 // not say. The default is none.
 func WithCORS(c CORS) Option {
-	return func(s *settings) { s.cors = &c }
+	return optionFunc(func(s *settings) { s.cors = &c })
 }
 
 // WithEngine sets the transports' options; each zero field is the default that
 // [EngineOptions] names. The default is the zero value.
 func WithEngine(o EngineOptions) Option {
-	return func(s *settings) { s.engine = o }
+	return optionFunc(func(s *settings) { s.engine = o })
 }
 
 // WithEngineMiddleware adds middlewares around the requests that the servers' transports answer, the
 // first one outermost (S-63); see [engineio.Server.Use]. The files of the client bundle and a mux that
 // the app is mounted on are not behind them.
 func WithEngineMiddleware(middlewares ...func(http.Handler) http.Handler) Option {
-	return func(s *settings) { s.middlewares = append(s.middlewares, middlewares...) }
+	return optionFunc(func(s *settings) { s.middlewares = append(s.middlewares, middlewares...) })
 }
 
 // WithLogger sets where the app logs. The default is slog.Default(), as of New.
 func WithLogger(l *slog.Logger) Option {
-	return func(s *settings) { s.logger = l }
+	return optionFunc(func(s *settings) { s.logger = l })
 }
 
 // WithClientBundle serves the official JavaScript client from files, the directory
@@ -72,14 +79,14 @@ func WithLogger(l *slog.Logger) Option {
 // loads /socket.io/socket.io.esm.min.js. By default these names redirect to the
 // official CDN.
 func WithClientBundle(files fs.FS) Option {
-	return func(s *settings) {
+	return optionFunc(func(s *settings) {
 		if s.client = files; files == nil {
 			return
 		}
 		if err := socketio.CheckClientBundle(files); err != nil {
 			s.errs = append(s.errs, errors.Join(errors.New("perch: WithClientBundle: pass another directory or leave the option out"), err))
 		}
-	}
+	})
 }
 
 // defaultConnectTimeout is socketio's too.
@@ -88,27 +95,27 @@ const defaultConnectTimeout = 45 * time.Second
 // WithConnectTimeout sets how long a client may take to join a namespace, connection
 // hooks included. Zero is the default, 45 s.
 func WithConnectTimeout(d time.Duration) Option {
-	return func(s *settings) { s.connectTimeout = d }
+	return optionFunc(func(s *settings) { s.connectTimeout = d })
 }
 
 // WithMaxAttachments sets how many binary attachments one event may carry. Zero is
 // the default, 10.
 func WithMaxAttachments(n int) Option {
-	return func(s *settings) { s.maxAttachments = n }
+	return optionFunc(func(s *settings) { s.maxAttachments = n })
 }
 
 // WithParser sets the format of packets, which clients have to be told too: the one of
 // package socketio/parser/msgpack, or one of the program's own. The default is the one
 // that clients speak by themselves.
 func WithParser(p socketio.Parser) Option {
-	return func(s *settings) { s.parser = p }
+	return optionFunc(func(s *settings) { s.parser = p })
 }
 
 // WithAdapter sets what makes the adapter of each namespace: that of package
 // socketio/adapter/cluster joins several processes, so that what is sent to a namespace or
 // a room reaches the sockets in all of them. The default is each process for itself.
 func WithAdapter(f adapter.Factory) Option {
-	return func(s *settings) { s.adapter = f }
+	return optionFunc(func(s *settings) { s.adapter = f })
 }
 
 // Recovery is a plain value: how long, and how much of, what sockets may need to come back is
@@ -120,5 +127,5 @@ type Recovery = socketio.Recovery
 // HandleConnection runs again, with [Socket.Recovered] true, and may refuse it: a token
 // that has expired meanwhile does not recover. By default there is no recovery.
 func WithRecovery(r Recovery) Option {
-	return func(s *settings) { s.recovery = &r }
+	return optionFunc(func(s *settings) { s.recovery = &r })
 }

@@ -5,104 +5,215 @@ import (
 	"errors"
 	"log/slog"
 	"reflect"
+	"slices"
 	"sync"
 
 	"github.com/perch-go/perch/internal/payload"
 	"github.com/perch-go/perch/socketio"
 )
 
-// call is one event on its way through its handler's pipeline: what the stages of a
-// handler share, without knowing the handler's types.
-type call struct {
-	event *socketio.Event
-	in    any // *In, zero until the innermost stage has decoded it
-	out   any // *Out, set by the handler; nil if it has no value to answer with
-}
+// stage is a step of a pipeline. Its result is the ExecutionContext's, or its error.
+type stage func(ctx context.Context, ec *ExecutionContext) error
 
-// stage is a step of a pipeline. Its result is the call's out, or its error.
-type stage func(ctx context.Context, c *call) error
-
-// compile joins the stages of one handler, outermost first. The order is Nest's
-// (N-29): guards, which see the raw event; then what wraps the rest; innermost the
-// typed core, which decodes (the first pipe), validates (the second) and calls the
-// handler. Filters are no stage: they come after all of it, where [route.fail] turns an
-// error into what the client gets.
-func compile(core stage, around ...func(next stage) stage) stage {
-	for i := len(around) - 1; i >= 0; i-- {
-		core = around[i](core)
+// compile joins the stages of one handler, once, when it is registered. scopes are those
+// of the app, the gateway and the handler, in this order. The order of stages is Nest's
+// (N-29): middleware, guards, interceptors, and innermost the typed core, which decodes,
+// pipes, validates and calls the handler. Filters are no stage: they come after all of it,
+// where [route.fail] turns an error into what the client gets.
+func compile(core stage, scopes []enhancements) stage {
+	for _, s := range slices.Backward(scopes) {
+		for _, i := range slices.Backward(s.interceptors) {
+			core = intercepted(i, core)
+		}
+	}
+	var guards []Guard
+	for _, s := range scopes {
+		guards = append(guards, s.guards...)
+	}
+	if len(guards) > 0 {
+		core = guarded(guards, core)
+	}
+	for _, s := range slices.Backward(scopes) {
+		for _, m := range slices.Backward(s.middleware) {
+			core = wrapped(m, core)
+		}
 	}
 	return core
 }
 
-// core is the innermost stage of a typed handler, made once when it is registered.
-func core[In, Out any](handler func(context.Context, In) (Out, error)) stage {
-	decode, validate := payload.Decoder[In](), payload.Validation[In]()
-	return func(ctx context.Context, c *call) error {
-		in := c.in.(*In)
-		if err := decode(c.event, in); err != nil {
+func guarded(guards []Guard, next stage) stage {
+	return func(ctx context.Context, ec *ExecutionContext) error {
+		for _, g := range guards {
+			if err := g(ctx, ec); err != nil {
+				return err
+			}
+		}
+		return next(ctx, ec)
+	}
+}
+
+func intercepted(i Interceptor, next stage) stage {
+	return func(ctx context.Context, ec *ExecutionContext) error {
+		v, err := i(ctx, ec, func(ctx context.Context) (any, error) {
+			if err := next(ctx, ec); err != nil {
+				return nil, err
+			}
+			return ec.result(), nil
+		})
+		if err != nil {
+			return err
+		}
+		ec.setResult(v)
+		return nil
+	}
+}
+
+func wrapped(m Middleware, next stage) stage {
+	return func(ctx context.Context, ec *ExecutionContext) error {
+		return m(ctx, ec, func(ctx context.Context) error { return next(ctx, ec) })
+	}
+}
+
+// core is the innermost stage of a typed handler.
+func core[In, Out any](read func(ctx context.Context, ec *ExecutionContext, in *In) error, handler func(context.Context, In) (Out, error)) stage {
+	return func(ctx context.Context, ec *ExecutionContext) error {
+		in := ec.payload.(*In)
+		if err := read(ctx, ec, in); err != nil {
+			return err
+		}
+		out, err := handler(ctx, *in)
+		if err != nil {
+			return err
+		}
+		if ec.out != nil {
+			*ec.out.(*Out) = out
+		}
+		return nil
+	}
+}
+
+// reader makes what reads a payload from an event: it decodes, pipes and validates.
+func reader[In any](pipes []Pipe) func(ctx context.Context, ec *ExecutionContext, in *In) error {
+	decode, finish := payload.Decoder[In](), finisher[In](pipes)
+	return func(ctx context.Context, ec *ExecutionContext, in *In) error {
+		if err := decode(ec.event, in); err != nil {
 			return badPayload(err)
+		}
+		ec.decoded = true
+		return finish(ctx, ec, in)
+	}
+}
+
+// finisher makes what comes between decoding and the handler. None is nothing to pipe.
+func finisher[In any](pipes []Pipe) func(ctx context.Context, ec *ExecutionContext, in *In) error {
+	validate := payload.Validation[In]()
+	if payload.IsNone[In]() {
+		pipes = nil
+	}
+	pipes = slices.DeleteFunc(slices.Clone(pipes), func(p Pipe) bool {
+		return p.accepts != nil && p.accepts != reflect.TypeFor[In]()
+	})
+	return func(ctx context.Context, ec *ExecutionContext, in *In) error {
+		for _, p := range pipes {
+			if err := p.run(ctx, ec, in); err != nil {
+				return err
+			}
 		}
 		if validate != nil {
 			if err := validate(in); err != nil {
 				return invalid(err)
 			}
 		}
-		out, err := handler(ctx, *in)
-		if err != nil {
-			return err
-		}
-		if c.out != nil {
-			*c.out.(*Out) = out
-		}
 		return nil
 	}
 }
 
-// frame is a call with room for its handler's types, so that neither payload nor
-// result is boxed on its way. Frames are pooled per handler and hold nothing between
+// frame is an ExecutionContext with room for its handler's types, so that neither payload
+// nor result is boxed on its way. Frames are pooled per handler and hold nothing between
 // two events.
 type frame[In, Out any] struct {
-	call
+	ExecutionContext
 	in  In
 	out Out
 }
 
-// serve makes a route's pipeline the handler of an event.
-func serve[In, Out any](r *route, run stage) socketio.Handler {
-	hasValue, boxed := !payload.IsNone[Out](), cheapToBox[Out]()
-	pool := sync.Pool{New: func() any {
+// frames makes the pool of a handler's frames.
+func frames[In, Out any](hasValue bool) *sync.Pool {
+	return &sync.Pool{New: func() any {
 		f := new(frame[In, Out])
-		f.call.in = &f.in
+		f.payload = &f.in
 		if hasValue {
-			f.call.out = &f.out
+			f.ExecutionContext.out = &f.out
+			f.boxed = func() any { return f.out }
+			f.assign = func(v any) (ok bool) {
+				out, ok := v.(Out)
+				if ok {
+					f.out = out
+				}
+				return ok
+			}
 		}
 		return f
 	}}
+}
+
+func (f *frame[In, Out]) clear() {
+	var noIn In
+	var noOut Out
+	f.in, f.out = noIn, noOut
+	f.socket, f.event, f.handler, f.decoded, f.value, f.replaced = nil, nil, nil, false, nil, false
+}
+
+// answer acks what a handler's pipeline has come to.
+func (f *frame[In, Out]) answer(boxed bool) error {
+	switch {
+	case !f.WantsAck(): // the value is dropped, as with Nest (N-26)
+		return nil
+	case f.replaced:
+		if f.value == nil {
+			return f.event.Ack()
+		}
+		return f.event.Ack(f.value)
+	case f.ExecutionContext.out == nil:
+		return f.event.Ack()
+	case boxed:
+		return f.event.Ack(f.out)
+	}
+	return f.event.Ack(&f.out)
+}
+
+// serve makes a route's pipeline the handler of an event.
+func serve[In, Out any](r *route, run stage) socketio.Handler {
+	byHand := reflect.TypeFor[Out]() == reflect.TypeFor[manual]()
+	hasValue, boxed := !payload.IsNone[Out]() && !byHand, cheapToBox[Out]()
+	pool := frames[In, Out](hasValue)
+	reply := replyOf[Out]()
 	return func(ctx context.Context, e *socketio.Event) {
 		f := pool.Get().(*frame[In, Out])
-		f.event = e
-		switch err := safely(ctx, run, &f.call); {
-		case err != nil:
-			r.fail(ctx, e, err)
-		case !e.WantsAck(): // the value is dropped, as with Nest (N-26)
-		case !hasValue:
-			r.acked(ctx, e, e.Ack())
-		case boxed:
-			r.acked(ctx, e, e.Ack(f.out))
+		f.event, f.handler = e, r.info
+		f.socket, _ = socketOf(e.Socket())
+		ctx, cancel := r.context(ctx, e.Socket())
+		defer cancel()
+		err := safely(ctx, run, &f.ExecutionContext)
+		switch {
+		case err != nil || byHand:
+		case reply != nil && !f.replaced:
+			if err = reply(ctx, f.socket, e.Name(), &f.out); err == nil && e.WantsAck() {
+				err = e.Ack()
+			}
 		default:
-			r.acked(ctx, e, e.Ack(&f.out))
+			err = f.answer(boxed)
 		}
-		var noIn In
-		var noOut Out
-		f.event, f.in, f.out = nil, noIn, noOut
+		r.settle(ctx, &f.ExecutionContext, err)
+		f.clear()
 		pool.Put(f)
 	}
 }
 
 // safely turns a panic of a stage or a handler into its error (engine rule 11).
-func safely(ctx context.Context, run stage, c *call) (err error) {
+func safely(ctx context.Context, run stage, ec *ExecutionContext) (err error) {
 	defer recovered(&err)
-	return run(ctx, c)
+	return run(ctx, ec)
 }
 
 // cheapToBox reports whether a result is better handed on as it is than by a pointer,
@@ -116,61 +227,67 @@ func cheapToBox[Out any]() bool {
 	}
 }
 
-// acked looks at what became of an ack. Of several handlers of one event the first to
-// answer wins (N-21).
-func (r *route) acked(ctx context.Context, e *socketio.Event, err error) {
+// settle looks at what has become of an event. Of several handlers of one event the first
+// to ack wins (N-21), and a client that has left needs no answer.
+func (r *route) settle(ctx context.Context, ec *ExecutionContext, err error) {
 	switch {
-	case err == nil, errors.Is(err, socketio.ErrAcked), errors.Is(err, socketio.ErrDisconnected):
+	case err == nil, errors.Is(err, socketio.ErrAcked):
+	case errors.Is(err, socketio.ErrDisconnected) && !ec.event.Socket().Connected():
 	default: // a result that cannot be encoded is an error the client hears of, not a silent loss
-		r.fail(ctx, e, err)
+		r.fail(ctx, ec, err)
 	}
 }
 
-// fail tells the client of a handler's error, once, and the log of what the client
-// may not see.
-func (r *route) fail(ctx context.Context, e *socketio.Event, err error) {
-	shown, known := public(err)
-	gone := errors.Is(err, socketio.ErrDisconnected) && !e.Socket().Connected() // no failure of the handler's
-	if !known && !gone || isPanic(err) {
-		r.log(ctx, e, "handler failed", err)
+// fail hands an error to the filters, and what they leave of it to the client, once, and
+// to the log what the client may not see.
+func (r *route) fail(ctx context.Context, ec *ExecutionContext, err error) {
+	if err = filter(ctx, ec, r.filters, timedOut(ctx, err)); err == nil {
+		if ec.WantsAck() {
+			r.settle(ctx, ec, ec.event.Ack())
+		}
+		return
 	}
-	if sent := deliver(e, shown); sent != nil {
-		r.log(ctx, e, "error could not be sent as it is", sent)
+	shown, known := public(err)
+	if !known || isPanic(err) {
+		r.log(ctx, ec, "handler failed", err)
+	}
+	if sent := r.wire.deliver(ec, shown); sent != nil {
+		r.log(ctx, ec, "error could not be sent as it is", sent)
 		if shown.Details != nil { // most likely what cannot be encoded
-			_ = deliver(e, &Error{Code: shown.Code, Message: shown.Message})
+			_ = r.wire.deliver(ec, &Error{Code: shown.Code, Message: shown.Message})
 		}
 	}
 }
 
-// deliver sends an error where the client looks for it: in the ack it asked for,
-// unless another handler has used that up, else as an event.
-func deliver(e *socketio.Event, shown *Error) error {
-	err := error(socketio.ErrAcked)
-	if e.WantsAck() {
-		err = e.Ack(shown.wire())
-	}
-	if errors.Is(err, socketio.ErrAcked) {
-		err = e.Socket().Emit(exception, shown.wire())
-	}
-	if errors.Is(err, socketio.ErrDisconnected) {
-		return nil // nobody is left to tell
+// filter passes an error through a chain. A filter that panics has made another error of it.
+func filter(ctx context.Context, ec *ExecutionContext, filters []Filter, err error) error {
+	for _, f := range filters {
+		if err == nil {
+			return nil
+		}
+		err = func(err error) (left error) {
+			defer recovered(&left)
+			return f(ctx, ec, err)
+		}(err)
 	}
 	return err
 }
 
-func (r *route) log(ctx context.Context, e *socketio.Event, msg string, err error) {
-	attrs := append([]slog.Attr{
-		slog.String("gateway", r.gateway),
-		slog.String("event", r.event),
-		slog.String("socket", e.Socket().ID()),
-	}, causeAttrs(err)...)
-	r.logger.LogAttrs(ctx, slog.LevelError, "perch: "+msg, attrs...)
+// chain is the filters of some scopes in the order they are asked (N-34).
+func chain(scopes []enhancements) []Filter {
+	var all []Filter
+	for _, s := range scopes {
+		all = append(all, s.filters...)
+	}
+	slices.Reverse(all)
+	return all
 }
 
-// unknown answers an event that has no handler, if an answer was asked for; without
-// one it is ignored, as with Nest (N-28).
-func unknown(_ context.Context, e *socketio.Event) {
-	if e.WantsAck() {
-		_ = deliver(e, Errorf(CodeUnknownEvent, "no handler for the event %q", e.Name()))
-	}
+func (r *route) log(ctx context.Context, ec *ExecutionContext, msg string, err error) {
+	attrs := append([]slog.Attr{
+		slog.String("gateway", r.info.Gateway),
+		slog.String("event", ec.Event()),
+		slog.String("socket", ec.event.Socket().ID()),
+	}, causeAttrs(err)...)
+	r.logger.LogAttrs(ctx, slog.LevelError, "perch: "+msg, attrs...)
 }

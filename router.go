@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/perch-go/perch/internal/payload"
@@ -14,13 +16,15 @@ import (
 )
 
 // Router belongs to the one call of Register it is handed to, and is not for concurrent
-// use. It collects the gateway's handlers.
+// use. It collects the gateway's handlers, and what is to run around them.
 //
-// A router compiles each typed handler once into an untyped pipeline; nothing of a
-// handler's registration is looked up again when an event comes.
+// When Register has returned, each handler is compiled once, with its types, into an
+// untyped pipeline; nothing of its registration is looked up again when an event comes.
 type Router struct {
 	gateway string
 	logger  *slog.Logger
+	wire    wire
+	scope   enhancements // the gateway's
 	routes  []*route
 	errs    []error
 	closed  bool // Register has returned
@@ -28,61 +32,89 @@ type Router struct {
 
 // route is one registered handler.
 type route struct {
-	gateway string
-	event   string
+	info     *HandlerInfo
+	settings handlerSettings
+	compile  func(r *route, scopes []enhancements) socketio.Handler
+
 	logger  *slog.Logger
+	wire    wire
+	filters []Filter
 	handle  socketio.Handler
 }
 
-// On registers handler for the events of that name, as Nest's @SubscribeMessage
-// does. The event's argument is decoded straight into an In, whose Validate method
-// is called if it has one; what handler returns goes to the client as the ack, if it
-// asked for one, and is dropped if not. An error goes to the client too: see [Error].
-//
-// A missing argument is an error unless In is a pointer or [None]; surplus arguments
-// are ignored. []byte anywhere in In or Out is a binary attachment.
-//
-// Several handlers of one event, of one gateway or several, run one after the other
-// in the order of registration; the first to answer makes the ack.
-//
-// What is wrong with a registration (a reserved event name, a type that cannot be
-// sent or received, a nil handler) is part of [New]'s error, with the line of the
-// call.
-func On[In, Out any](r *Router, event string, handler func(ctx context.Context, in In) (Out, error)) {
-	register(r, event, handler == nil, handler, callerLine())
+// registration is what On and its sisters know of a handler.
+type registration struct {
+	event   string
+	kind    HandlerKind
+	in      []reflect.Type
+	out     reflect.Type
+	isNil   bool
+	options []HandlerOption
+	compile func(r *route, scopes []enhancements) socketio.Handler
 }
 
-// OnEvent is [On] for a handler without a result: an ack that was asked for carries
-// no argument.
-func OnEvent[In any](r *Router, event string, handler func(ctx context.Context, in In) error) {
-	register(r, event, handler == nil, func(ctx context.Context, in In) (None, error) {
-		return None{}, handler(ctx, in)
-	}, callerLine())
-}
-
-func register[In, Out any](r *Router, event string, isNil bool, handler func(context.Context, In) (Out, error), at string) {
+// add takes a handler up, or notes what is wrong with it. It is called by what the gateway
+// calls.
+func (r *Router) add(g registration) {
+	at := callerLine()
 	if r.closed {
 		r.logger.Error("perch: handler registered after Register returned; it will not be called",
-			"gateway", r.gateway, "event", event, "at", at)
+			"gateway", r.gateway, "event", g.event, "at", at)
 		return
 	}
 	before := len(r.errs)
-	r.check(at, checkEvent(event))
-	if isNil {
-		r.check(at, fmt.Errorf("the handler of %q is nil: pass a function or a method", event))
+	if g.kind != KindAny {
+		r.check(at, checkEvent(g.event))
 	}
-	if err := decodable[In](); err != nil {
-		r.check(at, fmt.Errorf("the payload of %q cannot be received: %w; change the handler's parameter", event, err))
+	if g.isNil {
+		r.check(at, fmt.Errorf("the handler of %q is nil: pass a function or a method", g.event))
 	}
-	if err := encodable[Out](); err != nil {
-		r.check(at, fmt.Errorf("the result of %q cannot be sent: %w; change the handler's result", event, err))
+	for _, t := range g.in {
+		if err := socketio.Decodable(t); err != nil {
+			r.check(at, fmt.Errorf("the payload of %q cannot be received: %w; change the handler's parameter", g.event, err))
+		}
+	}
+	if g.out != nil {
+		if err := socketio.Encodable(g.out); err != nil {
+			r.check(at, fmt.Errorf("the result of %q cannot be sent: %w; change the handler's result", g.event, err))
+		}
+	}
+	rt := &route{logger: r.logger, wire: r.wire, compile: g.compile}
+	for _, o := range g.options {
+		o.applyHandler(&rt.settings)
+	}
+	r.check(at, rt.settings.enhancements.check())
+	for _, p := range rt.settings.pipes {
+		if p.accepts != nil && !slices.Contains(g.in, p.accepts) {
+			r.check(at, fmt.Errorf("a pipe of %q is for %v, which the handler does not take: change one of them", g.event, p.accepts))
+		}
+	}
+	if rt.settings.timeout < 0 {
+		r.check(at, fmt.Errorf("the timeout of %q is negative: give it more time or none", g.event))
 	}
 	if len(r.errs) > before {
 		return
 	}
-	rt := &route{gateway: r.gateway, event: event, logger: r.logger}
-	rt.handle = serve[In, Out](rt, compile(core(handler)))
+	rt.info = &HandlerInfo{
+		Gateway: r.gateway, Event: g.event, Kind: g.kind, In: g.in, Out: g.out, At: at, Metadata: rt.settings.metadata,
+	}
 	r.routes = append(r.routes, rt)
+}
+
+// finish compiles the handlers, now that all that the gateway has to say is known.
+func (r *Router) finish(app enhancements, m *member) {
+	r.closed = true
+	for _, rt := range r.routes {
+		rt.info.Namespace, rt.info.Path, rt.info.Port = m.name, m.endpoint.path, m.endpoint.port
+		if len(r.scope.metadata) > 0 {
+			own := rt.info.Metadata
+			rt.info.Metadata = maps.Clone(r.scope.metadata)
+			maps.Copy(rt.info.Metadata, own)
+		}
+		scopes := []enhancements{app, r.scope, rt.settings.enhancements}
+		rt.filters = chain(scopes)
+		rt.handle = rt.compile(rt, scopes)
+	}
 }
 
 func (r *Router) check(at string, err error) {
@@ -102,25 +134,64 @@ func checkEvent(event string) error {
 	return nil
 }
 
-// decodable and encodable try a handler's types once (engine rule 10). None is never
-// on the wire.
-func decodable[T any]() error {
-	if !payload.IsNone[T]() {
-		return socketio.Decodable(reflect.TypeFor[T]())
+// typesOf are the types to look at of one parameter or result; none of None, which is
+// never on the wire.
+func typesOf[T any]() []reflect.Type {
+	if payload.IsNone[T]() {
+		return nil
 	}
-	return nil
+	return []reflect.Type{reflect.TypeFor[T]()}
 }
 
-func encodable[T any]() error {
-	if !payload.IsNone[T]() {
-		return socketio.Encodable(reflect.TypeFor[T]())
+func typeOf[T any]() reflect.Type {
+	if payload.IsNone[T]() {
+		return nil
 	}
-	return nil
+	return reflect.TypeFor[T]()
 }
 
-// callerLine is the file:line of whoever called On or OnEvent.
+// pipesOf are the pipes of all scopes, in order.
+func pipesOf(scopes []enhancements) []Pipe {
+	var all []Pipe
+	for _, s := range scopes {
+		all = append(all, s.pipes...)
+	}
+	return all
+}
+
+// context is what a handler gets, and what ends it.
+func (r *route) context(ctx context.Context, s *socketio.Socket) (context.Context, context.CancelFunc) {
+	if !r.settings.cancelOnLeave {
+		return ctx, func() {}
+	}
+	ctx = leaving{ctx, s.Done()}
+	if r.settings.timeout == 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeoutCause(ctx, r.settings.timeout, errHandlerTimeout)
+}
+
+// leaving is a context that is done when a socket leaves.
+type leaving struct {
+	context.Context
+	left <-chan struct{}
+}
+
+func (l leaving) Done() <-chan struct{} { return l.left }
+
+func (l leaving) Err() error {
+	select {
+	case <-l.left:
+		return context.Canceled
+	default:
+		return nil
+	}
+}
+
+// callerLine is the file:line of the gateway's call of On or one of its sisters, or of Use
+// and its own, which call what calls this.
 func callerLine() string {
-	_, file, line, ok := runtime.Caller(2)
+	_, file, line, ok := runtime.Caller(3)
 	if !ok {
 		return ""
 	}

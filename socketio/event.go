@@ -28,6 +28,7 @@ type Event struct {
 	acked bool
 	acker *Acker
 
+	aside   atomic.Int32 // how many goroutines of Go have it besides the lane
 	charged bool
 	queued  time.Duration // when it began to wait behind another event; 0 if it did not
 	next    *Event        // on its lane
@@ -104,6 +105,22 @@ func (e *Event) Decode(i int, v any) error { return decodeArg(&e.packet, e.attac
 
 // WantsAck reports whether the client asked for an acknowledgement.
 func (e *Event) WantsAck() bool { return e.packet.HasID }
+
+// Go runs fn, which may use the event, on a goroutine of its own and returns at once, so that the socket's next event need not wait
+// for fn. The disconnect hooks do, and so does what the event counts for in the inbound budget. It must be called by the handler,
+// before it returns.
+func (e *Event) Go(fn func()) {
+	s := e.socket
+	e.Acker() // several may want to answer now
+	e.Name()
+	e.aside.Add(1)
+	aside := s.beginAside()
+	s.conn.server.pool.run(job(func() {
+		defer aside.Done()
+		defer s.done(e)
+		s.call(s.Context(), func(context.Context, *Event) { fn() }, e)
+	}))
+}
 
 // Ack answers the event, once; then it returns ErrAcked. Arguments that cannot be encoded are an error that leaves
 // the event as it was, so that something else can be answered.

@@ -347,7 +347,12 @@ func (s *Socket) fail(ctx context.Context, e *Event, err error) {
 	}
 }
 
+// done lets go of an event, which the last to do so releases.
 func (s *Socket) done(e *Event) {
+	if e.aside.Add(-1) >= 0 {
+		return
+	}
+	e.aside.Store(0)
 	s.conn.discharge(e)
 	e.release()
 }
@@ -385,6 +390,7 @@ func (s *Socket) checkLate(e *Event) {
 // finish is the last thing on the lane: the socket leaves its rooms and its namespace, and the disconnect hooks of those that
 // had accepted it run.
 func (s *Socket) finish() {
+	s.awaitAside()
 	server := s.conn.server
 	defer server.release()
 	defer func() { s.ns.exit() }()

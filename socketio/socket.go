@@ -58,6 +58,7 @@ type more struct {
 	held  held
 	done  chan struct{} // closed when the socket leaves
 	rooms []string      // those it was in, once it has left them
+	aside *sync.WaitGroup // of Event.Go; nil if there was none
 }
 
 // extra returns s.more. Called with mu held.
@@ -128,6 +129,31 @@ func (s *Socket) Done() <-chan struct{} {
 		}
 	}
 	return m.done
+}
+
+// beginAside counts a goroutine that the lane's end has to wait for, and returns what counts it.
+func (s *Socket) beginAside() *sync.WaitGroup {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.extra()
+	if m.aside == nil {
+		m.aside = new(sync.WaitGroup)
+	}
+	m.aside.Add(1)
+	return m.aside
+}
+
+// awaitAside is called by the lane, which begins no more of them.
+func (s *Socket) awaitAside() {
+	s.mu.Lock()
+	var aside *sync.WaitGroup
+	if s.more != nil {
+		aside = s.more.aside
+	}
+	s.mu.Unlock()
+	if aside != nil {
+		aside.Wait()
+	}
 }
 
 // Context is what handlers and hooks get: it has the values of the context of the request that opened the connection and is
