@@ -25,6 +25,13 @@ func BenchmarkEcho(b *testing.B) {
 		perch.On(r, "number", func(_ context.Context, n int) (int, error) { return n, nil })
 		perch.On(r, "struct", func(_ context.Context, p point) (point, error) { return p, nil })
 		perch.OnEvent(r, "event", func(context.Context, string) error { return nil })
+		guard := func(_ context.Context, ec *perch.ExecutionContext) error {
+			if !ec.Socket().Connected() {
+				return perch.ErrForbidden
+			}
+			return nil
+		}
+		perch.On(r, "guarded", func(_ context.Context, p point) (point, error) { return p, nil }, perch.WithGuards(guard))
 	})
 	srv := serve(b, g)
 	text := strings.Repeat("x", 32)
@@ -32,6 +39,7 @@ func BenchmarkEcho(b *testing.B) {
 		{"string", `421["string","` + text + `"]`, `431["` + text + `"]`},
 		{"number", `421["number",1234567]`, `431[1234567]`},
 		{"struct", `421["struct",{"x":12,"y":34}]`, `431[{"x":12,"y":34}]`},
+		{"guarded", `421["guarded",{"x":12,"y":34}]`, `431[{"x":12,"y":34}]`},
 		{"event", `421["event","` + text + `"]`, `431[]`},
 	} {
 		b.Run(bb.name, func(b *testing.B) {

@@ -98,14 +98,14 @@ func (e *enhancements) add(o enhancements) {
 // check finds functions that are nil.
 func (e *enhancements) check() error {
 	for what, found := range map[string]bool{
-		"middleware":  slices.ContainsFunc(e.middleware, func(m Middleware) bool { return m == nil }),
-		"guard":       slices.ContainsFunc(slices.Concat(e.guards, e.connectionGuards), func(g Guard) bool { return g == nil }),
-		"interceptor": slices.ContainsFunc(e.interceptors, func(i Interceptor) bool { return i == nil }),
-		"pipe":        slices.ContainsFunc(e.pipes, func(p Pipe) bool { return p.run == nil }),
-		"filter":      slices.ContainsFunc(e.filters, func(f Filter) bool { return f == nil }),
+		"a middleware":   slices.ContainsFunc(e.middleware, func(m Middleware) bool { return m == nil }),
+		"a guard":        slices.ContainsFunc(slices.Concat(e.guards, e.connectionGuards), func(g Guard) bool { return g == nil }),
+		"an interceptor": slices.ContainsFunc(e.interceptors, func(i Interceptor) bool { return i == nil }),
+		"a pipe":         slices.ContainsFunc(e.pipes, func(p Pipe) bool { return p.run == nil }),
+		"a filter":       slices.ContainsFunc(e.filters, func(f Filter) bool { return f == nil }),
 	} {
 		if found {
-			return fmt.Errorf("a %s is nil: pass a function or leave it out", what)
+			return fmt.Errorf("%s is nil: pass a function or leave it out", what)
 		}
 	}
 	return nil
