@@ -38,6 +38,16 @@
 // different sockets at the same time. [Once] keeps what a client sends again, because it
 // got no answer, from being handled again.
 //
+// [OnStream] answers with a sequence of events, [OnAck] when it likes, [On2] and [On3] take
+// several arguments, [OnRaw] decodes by itself, [OnAny] hears of everything.
+//
+// # Pipeline
+//
+// Around a handler run, in Nest's order, [Middleware], each [Guard], each [Interceptor] and
+// each [Pipe]; an error of any of them, or of the handler, goes through the [Filter]s. Each
+// may be the app's ([WithGuards] in New), a gateway's ([Router.UseGuards]) or a handler's
+// ([WithGuards] in On). Connection guards are asked before a client is connected.
+//
 // # Connections
 //
 // A gateway that implements [OnGatewayConnection] is asked before the client is told

@@ -52,6 +52,7 @@ type Receipt struct {
 // Account is who a client says it is.
 type Account struct {
 	Name string `json:"name"`
+	Role string `json:"role"`
 }
 
 // User is where a socket's account is kept.

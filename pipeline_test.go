@@ -565,3 +565,31 @@ func TestPipelineMistakes(t *testing.T) {
 		}
 	}
 }
+
+// A Reply goes to the client, to rooms, or to everyone.
+func TestReplyTo(t *testing.T) {
+	t.Parallel()
+	g := handlers(func(r *perch.Router) {
+		perch.OnEvent(r, "join", func(ctx context.Context, room string) error { return perch.SocketFrom(ctx).Join(room) })
+		perch.On(r, "room", func(_ context.Context, n int) (perch.Reply[int], error) {
+			return perch.Reply[int]{Event: "said", Data: n, To: []string{"a", "b"}}, nil
+		})
+		perch.On(r, "all", func(_ context.Context, n int) (perch.Reply[int], error) {
+			return perch.Reply[int]{Event: "said", Data: n, Everyone: true}, nil
+		})
+	})
+	srv := serve(t, g)
+	a, b, c := join(t, srv, "/"), join(t, srv, "/"), join(t, srv, "/")
+	for client, room := range map[*client]string{a: "a", b: "b"} {
+		if got := client.ask(`420["join","` + room + `"]`); got != `430[]` {
+			t.Fatal(got)
+		}
+	}
+	if got := c.ask(`421["room",1]`); got != `431[]` {
+		t.Error(got)
+	}
+	a.send(`42["all",2]`)
+	a.want(`42["said",1]`, `42["said",2]`)
+	b.want(`42["said",1]`, `42["said",2]`)
+	c.want(`42["said",2]`)
+}

@@ -328,3 +328,34 @@ func TestData(t *testing.T) {
 		t.Error("not where it is")
 	}
 }
+
+// N-27: what runs aside does not keep the socket's next event waiting; the disconnect hooks wait for it, and it may answer.
+func TestEventGo(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{})
+	n := h.Of("/")
+	release, done := make(chan struct{}), make(chan string, 10)
+	n.Handle("slow", func(_ context.Context, e *Event) {
+		e.Go(func() {
+			<-release
+			var n int
+			err := e.Decode(0, &n)
+			done <- fmt.Sprint(e.Name(), n, err, e.Ack(n), errors.Is(e.Ack(n), ErrAcked))
+			panic("aside")
+		})
+	})
+	n.Handle("next", func(_ context.Context, e *Event) { _ = e.Ack() })
+	n.OnDisconnect(func(context.Context, *Socket, Reason) { done <- "left" })
+	c := h.dial(t)
+	c.connect("/", "")
+	c.send(`21["slow",5]`, `22["next"]`)
+	c.expect(`32[]`)
+	close(release)
+	c.expect(`31[5]`)
+	c.send("1")
+	for _, want := range []string{"slow5 <nil> <nil> true", "left"} {
+		if got := within(t, done); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -56,8 +56,8 @@ type more struct {
 	data  map[string]any
 	acks  map[uint64]*pendingAck
 	held  held
-	done  chan struct{} // closed when the socket leaves
-	rooms []string      // those it was in, once it has left them
+	done  chan struct{}   // closed when the socket leaves
+	rooms []string        // those it was in, once it has left them
 	aside *sync.WaitGroup // of Event.Go; nil if there was none
 }
 
