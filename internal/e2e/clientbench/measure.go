@@ -33,6 +33,8 @@ type connection interface {
 	receive(ctx context.Context, done *atomic.Int64) error
 	// send sends events without acknowledgement, as many as the server takes, which counts them.
 	send(ctx context.Context) error
+	// idle does what a connection needs so as to stay alive, until it is closed.
+	idle()
 	close()
 }
 
@@ -173,6 +175,9 @@ func (p *plan) dialAll(ctx context.Context, c caller, n int) ([]connection, erro
 		slots <- struct{}{}
 		dialing.Go(func() {
 			all[i], errs[i] = c.dial(ctx, p.url)
+			if p.only == "idle" && errs[i] == nil {
+				go all[i].idle()
+			}
 			<-slots
 		})
 	}

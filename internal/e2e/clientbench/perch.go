@@ -23,6 +23,8 @@ type perchConnection struct{ *client.Socket }
 
 func (c perchConnection) close() { _ = c.Close() }
 
+func (c perchConnection) idle() {} // it looks after itself
+
 func (c perchConnection) echo(ctx context.Context, inFlight int, text string, done *atomic.Int64) error {
 	errs := make(chan error, inFlight)
 	for range inFlight {

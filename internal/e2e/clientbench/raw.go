@@ -36,6 +36,9 @@ type rawConnection struct{ *websocket.Conn }
 
 func (c rawConnection) close() { _ = c.Close(websocket.StatusNormalClosure, "") }
 
+// idle answers pings.
+func (c rawConnection) idle() { _, _ = c.read(context.Background()) }
+
 func (c rawConnection) write(packet string) error {
 	// No context that can end: it would cost a good deal on each call.
 	return c.Write(context.Background(), websocket.MessageText, []byte(packet))
