@@ -9,19 +9,30 @@ import (
 	"testing"
 )
 
-// rows are the rows of the specification, S-1 to S-96.
-const rows = 96
+// compatibilityDocuments say of each row of the specification what became of it: S-1 to S-96 are the server's, C-1 to C-20 the
+// client's, the others sections about the wire.
+var compatibilityDocuments = []struct {
+	file, letter string
+	rows         int
+	sections     []string
+}{
+	{"docs/compatibility.md", "S", 96, []string{"3.1", "3.2", "3.3", "3.4", "3.6", "3.7"}},
+	{"docs/client.md", "C", 20, []string{"3.1", "3.4", "3.6"}},
+}
 
 // scriptFile is the suite that compares us with the reference; its scripts are in the directory beside it.
 const scriptFile = "differential.test.mjs"
 
-// compatibilityRow is a line of a table of docs/compatibility.md about Socket.IO.
+// goClientSuite is the witness of the client's rows: a matrix of cases whose names end with the rows that they show.
+const goClientSuite = "e2e.TestGoClient"
+
+// compatibilityRow is a line of a table about Socket.IO.
 type compatibilityRow struct{ label, feature, state, tests string }
 
-func compatibilityRows(t *testing.T) (list []compatibilityRow) {
+func compatibilityRows(t *testing.T, file string) (list []compatibilityRow) {
 	t.Helper()
-	line := regexp.MustCompile(`(?m)^\| (S-\d+|3\.\d) \| (.*) \| (.*) \| (.*) \|$`)
-	for _, m := range line.FindAllStringSubmatch(readFile(t, "docs/compatibility.md"), -1) {
+	line := regexp.MustCompile(`(?m)^\| ([SC]-\d+|3\.\d) \| (.*) \| (.*) \| (.*) \|$`)
+	for _, m := range line.FindAllStringSubmatch(readFile(t, file), -1) {
 		list = append(list, compatibilityRow{m[1], m[2], m[3], m[4]})
 	}
 	return list
@@ -30,31 +41,53 @@ func compatibilityRows(t *testing.T) (list []compatibilityRow) {
 // TestCompatibilityHasEveryRow finds each row of the specification once, with a state and a test.
 func TestCompatibilityHasEveryRow(t *testing.T) {
 	t.Parallel()
-	times := map[string]int{}
 	state := regexp.MustCompile(`^(?:yes|\*\*differs\*\*: .+|no: .+)(?:[:;,] .+)?$`)
-	for _, row := range compatibilityRows(t) {
-		times[row.label]++
-		if !state.MatchString(row.state) {
-			t.Errorf("%s: say yes, **differs** and how, or no and why; not %q", row.label, row.state)
+	for _, doc := range compatibilityDocuments {
+		times := map[string]int{}
+		for _, row := range compatibilityRows(t, doc.file) {
+			times[row.label]++
+			if !state.MatchString(row.state) {
+				t.Errorf("%s: %s: say yes, **differs** and how, or no and why; not %q", doc.file, row.label, row.state)
+			}
+			if row.feature == "" || !strings.Contains(row.tests, "`") {
+				t.Errorf("%s: %s has no feature or names no test", doc.file, row.label)
+			}
 		}
-		if row.feature == "" || !strings.Contains(row.tests, "`") {
-			t.Errorf("%s has no feature or names no test", row.label)
+		labels := slices.Clone(doc.sections)
+		for i := range doc.rows {
+			labels = append(labels, fmt.Sprintf("%s-%d", doc.letter, i+1))
+		}
+		for _, label := range labels {
+			if times[label] != 1 {
+				t.Errorf("%s stands in %d rows of %s", label, times[label], doc.file)
+			}
+			delete(times, label)
+		}
+		for label := range times {
+			t.Errorf("%s has no business in %s", label, doc.file)
 		}
 	}
-	for i := 1; i <= rows; i++ {
-		if label := fmt.Sprint("S-", i); times[label] != 1 {
-			t.Errorf("%s stands in %d rows of docs/compatibility.md", label, times[label])
-		}
-		delete(times, fmt.Sprint("S-", i))
+}
+
+// TestGoClientShowsItsRows finds a case named after each row of docs/client.md that calls the suite as its witness.
+func TestGoClientShowsItsRows(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob(filepath.Join("internal", "e2e", "goclient*_test.go"))
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, label := range []string{"3.1", "3.2", "3.3", "3.4", "3.6", "3.7"} {
-		if times[label] != 1 {
-			t.Errorf("%s stands in %d rows of docs/compatibility.md", label, times[label])
+	shown := map[string]bool{}
+	name := regexp.MustCompile(`"[^"\n]*\((C-\d+(?:, C-\d+)*)\)"`)
+	for _, file := range files {
+		for _, m := range name.FindAllStringSubmatch(readFile(t, file), -1) {
+			for _, label := range strings.Split(m[1], ", ") {
+				shown[label] = true
+			}
 		}
 	}
-	for label := range times {
-		if strings.HasPrefix(label, "S-") {
-			t.Errorf("there is no %s in the specification", label)
+	for _, row := range compatibilityRows(t, "docs/client.md") {
+		if strings.HasPrefix(row.label, "C-") && strings.Contains(row.tests, goClientSuite) && !shown[row.label] {
+			t.Errorf("%s: no case is named after it", row.label)
 		}
 	}
 }
@@ -90,7 +123,7 @@ func TestDifferencesAreDocumented(t *testing.T) {
 	for _, m := range named.FindAllStringSubmatch(source, -1) {
 		shown[m[1]] = true
 	}
-	for _, row := range compatibilityRows(t) {
+	for _, row := range compatibilityRows(t, "docs/compatibility.md") {
 		if declared[row.label] && !strings.HasPrefix(row.state, "**differs**: ") {
 			t.Errorf("%s: a script declares a difference, docs/compatibility.md does not", row.label)
 		}
@@ -104,7 +137,7 @@ func TestDifferencesAreDocumented(t *testing.T) {
 	}
 }
 
-// TestDocumentedTests finds every test that docs/compatibility.md calls as its witness.
+// TestDocumentedTests finds every test that the documents call as their witness.
 func TestDocumentedTests(t *testing.T) {
 	t.Parallel()
 	dirs := map[string][]string{"e2e": {filepath.Join("internal", "e2e")}} // by package name
@@ -112,10 +145,14 @@ func TestDocumentedTests(t *testing.T) {
 		name, dir, _ := strings.Cut(line, " ")
 		dirs[name] = append(dirs[name], dir)
 	}
-	witness := regexp.MustCompile("`(?:([a-z]+)\\.(Test\\w+)|([\\w.-]+\\.test\\.mjs))`")
-	found := witness.FindAllStringSubmatch(readFile(t, "docs/compatibility.md"), -1)
-	if len(found) == 0 {
-		t.Fatal("no test is named")
+	witness := regexp.MustCompile("`(?:([a-z0-9]+)\\.((?:Test|Fuzz)\\w+)|([\\w.-]+\\.test\\.mjs))`")
+	var found [][]string
+	for _, doc := range compatibilityDocuments {
+		of := witness.FindAllStringSubmatch(readFile(t, doc.file), -1)
+		if len(of) == 0 {
+			t.Errorf("%s names no test", doc.file)
+		}
+		found = append(found, of...)
 	}
 	for _, w := range found {
 		if script := w[3]; script != "" {
