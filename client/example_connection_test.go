@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"iter"
 	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/cookiejar"
@@ -98,6 +100,76 @@ func ExampleSocket_Recovered() {
 	// recovered: true
 }
 
+// ChatGateway serves what the descriptors say: a change of one of them is a change for both sides, or does not compile.
+type ChatGateway struct{ perch.Base }
+
+func (g *ChatGateway) Options() perch.Options { return perch.Options{Namespace: "chat"} }
+
+func (g *ChatGateway) Register(r *perch.Router) {
+	perch.On(r, Post, g.Post)
+	perch.OnStream(r, History, g.History)
+}
+
+func (g *ChatGateway) Post(_ context.Context, m Message) (Receipt, error) {
+	if m.Text == "" {
+		return Receipt{}, perch.Errorf("EMPTY", "say something")
+	}
+	return Receipt{ID: 1}, g.Server().Emit(string(Posted), m)
+}
+
+func (g *ChatGateway) History(_ context.Context, r Range) iter.Seq2[Message, error] {
+	return func(yield func(Message, error) bool) {
+		for i := range r.Last {
+			if !yield(Message{Text: fmt.Sprint("message ", i+1)}, nil) {
+				return
+			}
+		}
+		yield(Message{}, perch.Errorf("NO_MORE", "that is all there is"))
+	}
+}
+
+// serveApp serves an app by a pipe, see ExampleOptions_dialContext.
+func serveApp(gateway perch.Gateway) (l *pipe, stop func()) {
+	app, err := perch.New(perch.WithGateways(gateway), perch.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		log.Panic(err)
+	}
+	l = newPipe()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = app.Serve(l)
+	}()
+	return l, func() {
+		_ = app.Shutdown(context.Background())
+		<-served
+	}
+}
+
+// A gateway and its clients share the descriptors.
+func Example_gateway() {
+	l, stop := serveApp(&ChatGateway{})
+	defer stop()
+	ctx := context.Background()
+	s, err := client.Dial(ctx, "http://chat.example/chat", client.Options{DialContext: l.DialContext})
+	if err != nil {
+		log.Panic(err)
+	}
+	defer s.Close()
+
+	fmt.Println(client.Call(ctx, s, Post, Message{Text: "hello"}))
+	fmt.Println(client.Call(ctx, s, Post, Message{}))
+	for m, err := range client.Stream(ctx, s, History, Range{Last: 2}) {
+		fmt.Println(m.Text, err)
+	}
+	// Output:
+	// {1} <nil>
+	// {0} EMPTY: say something
+	// message 1 <nil>
+	// message 2 <nil>
+	//  NO_MORE: that is all there is
+}
+
 // Payment has an id that the client makes, so that a payment which comes twice is made once.
 type Payment struct {
 	ID     string `json:"id"`
@@ -126,20 +198,8 @@ func (t *Till) Pay(_ context.Context, p Payment) (int, error) {
 // With Retries what is emitted is sent until the server has acknowledged it, one thing after the other. It may arrive twice, if only
 // the acknowledgement was lost; perch.Once drops that.
 func ExampleOptions_retries() {
-	app, err := perch.New(perch.WithGateways(&Till{}))
-	if err != nil {
-		log.Panic(err)
-	}
-	l := newPipe() // see ExampleOptions_dialContext
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = app.Serve(l)
-	}()
-	defer func() {
-		_ = app.Shutdown(context.Background())
-		<-served
-	}()
+	l, stop := serveApp(&Till{})
+	defer stop()
 	ctx := context.Background()
 	s, err := client.Dial(ctx, "http://shop.example/till", client.Options{
 		DialContext: l.DialContext,

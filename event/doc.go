@@ -10,8 +10,9 @@
 //		History event.Stream[Range, Message]    = "history" // answered by many events, then an ack
 //	)
 //
-// Package client takes them:
+// Gateways and package client take them:
 //
+//	perch.On(router, Post, gateway.Post)
 //	client.On(socket, Posted, func(ctx context.Context, m Message) { … })
 //	receipt, err := client.Call(ctx, socket, Post, Message{Text: "hello"})
 //
