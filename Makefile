@@ -7,6 +7,9 @@ MODULES = $(shell $(GO) list -m -f '{{.Dir}}')
 # How long make fuzz stays with one target, and how often make repeat runs the suite.
 FUZZTIME ?= 10s
 TIMES ?= 20
+
+# How long make chaos lasts. PERCH_CHAOS_SEED=n repeats what happened in an earlier run, which printed that.
+CHAOS ?= 10m
 # Arguments of make bench-client.
 BENCHARGS ?=
 
@@ -27,6 +30,10 @@ race: install ## every test under the race detector (needs a C compiler)
 .PHONY: conformance
 conformance: install ## the official clients 4.8, 3.x, 2.x over polling, WebSocket, upgrade: a table
 	@$(GO) run ./internal/runtests -run='^TestClients$$'
+
+.PHONY: chaos
+chaos: ## 200 Go clients whose connections are cut, delayed and left half-open at random, for CHAOS (10m)
+	@cd internal/e2e && PERCH_CHAOS=$(CHAOS) $(GO) test -count=1 -v -timeout=0 -run='^TestChaos$$' .
 
 .PHONY: repeat
 repeat: install ## every test TIMES (20) times over, to find the ones that fail now and then

@@ -7,3 +7,6 @@ var buildFlags []string
 
 // flood is how many bytes one client pipelines at a sleeping handler; the race detector makes each cost twenty.
 const flood = 1 << 30
+
+// crowd is how many clients there are in the chaos.
+const crowd = 200

@@ -20,7 +20,8 @@ type Weather struct {
 	Stall time.Duration
 	// Refuse is the longest time for which nobody can connect. 0 is half a second.
 	Refuse time.Duration
-	// Inside is the largest number of bytes after which a link is cut inside of a message. 0 is 2,000.
+	// Inside is the largest number of bytes after which a link is cut inside of a message. 0 is 2,000. It is none at all every
+	// third time: then what comes next is lost, an answer for instance.
 	Inside int
 }
 
@@ -83,6 +84,9 @@ func (w Weather) faults() func() fault {
 			bytes:   rng.IntN(w.Inside),
 			newborn: rng.IntN(4) == 0,
 			where:   rng.Float64(),
+		}
+		if rng.IntN(3) == 0 {
+			f.bytes = 0
 		}
 		n := rng.IntN(total)
 		for _, m := range mix {
