@@ -5,8 +5,10 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"net"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/perch-go/perch/client"
@@ -445,6 +447,60 @@ var attemptCases = []goCase{
 		}
 		v.until(events, "failed", 1)
 		v.want("events", events.all()[:4], []any{1, 2, 3, "failed"})
+	}},
+	{"attempt: a port where nobody listens (C-7)", func(v *visit) {
+		l, err := net.Listen("tcp", anyPort)
+		if err != nil {
+			v.Fatal(err)
+		}
+		url := "http://" + l.Addr().String()
+		_ = l.Close()
+		s := v.socket(url, func(o *client.Options) { o.ReconnectionAttempts = 2 })
+		life := v.life(s)
+		if err := s.Connect(v.soon()); !errors.Is(err, client.ErrReconnectionFailed) || !errors.Is(err, syscall.ECONNREFUSED) {
+			v.Errorf("Connect: %v", err)
+		}
+		v.want("life", v.wait("three failures", life, 3), []any{"connect_error", "connect_error", "connect_error"})
+	}},
+	{"attempt: leaving when one begins stops them, and Connect begins anew (C-7, C-12)", func(v *visit) {
+		r, url := v.through("steady")
+		s := v.dial(url)
+		attempts := new(record)
+		off := s.Manager().OnReconnectAttempt(func(n int) {
+			attempts.add(n)
+			s.Disconnect()
+		})
+		v.sever(r, s, "steady")
+		v.wait("an attempt", attempts, 1)
+		eventually(v.T, "it stops", func() bool { return !s.Active() })
+		off()
+		r.open(true)
+		v.connect(s)
+		v.want("echo", v.ask(s, "echo", 1), []any{1.0})
+		v.want("attempts", attempts.all(), []any{1})
+	}},
+	{"attempt: one that comes back to be refused (C-8, C-11)", func(v *visit) {
+		r, url := v.through("steady")
+		m := v.manager(url)
+		tokens := make(chan string, 2)
+		guarded, err := m.Socket("/guarded", &client.SocketOptions{AuthFunc: func(context.Context) (any, error) {
+			return clientAuth{Token: <-tokens}, nil
+		}})
+		if err != nil {
+			v.Fatal(err)
+		}
+		root := v.of(m, "/")
+		tokens <- "secret"
+		v.connect(root, guarded)
+		life := v.life(guarded)
+		v.sever(r, root, "steady")
+		tokens <- "plain"
+		r.open(true)
+		v.back(root)
+		eventually(v.T, "it is refused", func() bool { return !guarded.Active() })
+		events := v.wait("a loss and a refusal", life, 2)
+		v.want("at last", []any{lost(events[0]), events[len(events)-1], guarded.Connected()}, []any{true, "connect_error", false})
+		v.want("root", v.ask(root, "echo", 1), []any{1.0})
 	}},
 	{"attempt: the end of Connect's context names the last failure (C-7)", func(v *visit) {
 		r, url := v.through("plain")

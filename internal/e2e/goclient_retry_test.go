@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"errors"
+	"slices"
+	"strings"
 
 	"github.com/perch-go/perch/client"
 )
@@ -144,6 +146,22 @@ var retryCases = []goCase{
 		}
 		v.connect(s)
 		eventually(v.T, "the queue is empty", func() bool { n, _ := s.Buffered(); return n == 0 })
+	}},
+	{"retry: each socket of a manager may have its own options (C-8, C-17)", func(v *visit) {
+		m := v.manager(v.at("plain") + "?watch=any")
+		one, err := m.Socket("/one", &client.SocketOptions{Retries: 1, AckTimeout: 10 * brief})
+		if err != nil {
+			v.Fatal(err)
+		}
+		root := v.of(m, "/")
+		v.connect(root, one)
+		v.emit(root, "ignore", "once")
+		if _, err := one.EmitWithAck(v.soon(), "ignore", "twice"); !errors.Is(err, client.ErrTimeout) {
+			v.Errorf("ignore: %v", err)
+		}
+		heard := v.said("ignore", 3)
+		slices.SortFunc(heard, func(a, b any) int { return strings.Compare(a.(string), b.(string)) }) // namespaces have no common order
+		v.want("heard", heard, []any{"once", "twice", "twice"})
 	}},
 	{"retry: each socket of a manager has its own queue (C-17)", func(v *visit) {
 		m := v.manager(v.at("plain")+"?watch=any", patient)

@@ -20,7 +20,7 @@ type goCase struct {
 // goCases are those of each server that is real; fakeCases are those that no real one can be brought to.
 var goCases = slices.Concat(
 	connectCases, refusalCases, urlCases, requestCases, upgradeCases, reconnectCases, attemptCases, leaveCases,
-	eventCases, listenerCases, binaryCases, ackCases, bufferCases, retryCases, recoveryCases, packedCases,
+	managerCases, eventCases, listenerCases, binaryCases, ackCases, typedCases, bufferCases, retryCases, recoveryCases, packedCases,
 )
 
 // goWays are the transports that a client is told to use.
@@ -51,7 +51,7 @@ func excuse(server, way, name string) bool {
 }
 
 // leastCases is what a cell has to have, lest a table of cases gets lost.
-var leastCases = map[string]int{"node 4.8.4": 150, "node 3.1.2": 130, "perch": 150, "fake": 20}
+var leastCases = map[string]int{"node 4.8.4": 260, "node 3.1.2": 235, "perch": 260, "fake": 22}
 
 // TestGoClient is the matrix of servers and transports for the Go client. Its subtests are named server/transport/case,
 // which runtests makes a table of.

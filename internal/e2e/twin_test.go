@@ -300,6 +300,13 @@ var words = map[string]func(c call){
 		}
 		_ = c.socket.Emit("attachments", list)
 	},
+	"stream": func(c call) {
+		n := arg[int](c.Event, 0)
+		for i := range n {
+			_ = c.socket.Emit("stream", i)
+		}
+		c.ack(n)
+	},
 	"raw":    func(c call) { _ = c.socket.Conn().SendText([]byte(arg[string](c.Event, 0))) },
 	"hangUp": func(c call) { c.socket.Conn().Close(engineio.ReasonForcedServerClose) },
 	"stubborn": func(c call) {

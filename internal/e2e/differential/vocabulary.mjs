@@ -119,6 +119,10 @@ const words = {
   shape: (socket, args, ack) => ack?.(...shown(args)),
   date: (socket, args, ack) => ack?.({ date: new Date() }),
   attachments: (socket, [n]) => socket.emit("attachments", Array.from({ length: n }, (_, i) => Buffer.from([i]))),
+  stream: (socket, [n], ack) => {
+    for (let i = 0; i < n; i++) socket.emit("stream", i);
+    ack?.(n);
+  },
   raw: (socket, [text]) => socket.conn.send(text),
   hangUp: (socket) => socket.conn.close(),
   stubborn: (socket, [name, n], ack) => {
