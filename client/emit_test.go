@@ -222,3 +222,49 @@ func TestListeners(t *testing.T) {
 		}
 	})
 }
+
+// A handler that waits for an acknowledgement behind more events than are kept does not wait for ever: the connection ends as the
+// server's end has by then, and what was not handled is not counted as seen.
+func TestHandlerStuck(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, transports []Transport) {
+		const events = 4 * laneTasks
+		site := newSite(t, recoverable())
+		site.Of("/").Handle("ask", func(_ context.Context, e *socketio.Event) {
+			for i := range events {
+				if err := e.Socket().Send(context.Background(), "n", i); err != nil {
+					return
+				}
+			}
+			_ = e.Ack()
+		})
+		s := site.client("", site.options(transports...))
+		next := 0
+		s.On("n", func(_ context.Context, e *Event) {
+			var n int
+			if err := e.Decode(0, &n); err != nil || n != next {
+				t.Errorf("got %d, want %d, %v", n, next, err)
+			}
+			next = n + 1
+		})
+		r := newRecord()
+		s.OnDisconnect(func(reason Reason, err error) { r.add("%s %v", reason, errors.Is(err, errStuck)) })
+		stuck := make(chan error, 1)
+		s.On("go", func(ctx context.Context, e *Event) {
+			_, err := s.EmitWithAck(ctx, "ask")
+			stuck <- err
+		})
+		connect(t, s)
+		if err := site.Of("/").To().Emit("go"); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-stuck; !errors.Is(err, ErrDisconnected) {
+			t.Errorf("the handler's EmitWithAck: %v", err)
+		}
+		time.Sleep(time.Minute)
+		r.want(t, "ping timeout true")
+		if !s.Connected() || next < 2*laneTasks {
+			t.Errorf("connected %v, %d events were handled", s.Connected(), next)
+		}
+	})
+}

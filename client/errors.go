@@ -61,6 +61,11 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
+// Errorf makes an [Error] without details.
+func Errorf(code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
 // Reason is why a socket is not connected any more, in the words of the official client (C-12).
 type Reason string
 

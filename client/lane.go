@@ -2,7 +2,9 @@ package client
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 )
 
 // What a lane holds before the reader has to wait. Twice as much while an acknowledgement is awaited, which may stand behind it.
@@ -44,27 +46,46 @@ func (l *lane) post(do func()) {
 	l.append(task{work: call(do)})
 }
 
-// put appends a task of that size when there is room, twice as much if wide says so. It returns the cause of ctx if that is done before.
-func (l *lane) put(ctx context.Context, size int, wide func() bool, w work) error {
+// errStuck: nothing was done for a whole patience, though there was something to do.
+var errStuck = errors.New("client: a handler has kept the socket's events waiting until the server must have given up; " +
+	"if it waits for an acknowledgement, that stood behind more events than are kept")
+
+// put appends a task of that size when there is room, twice as much if wide says so. It returns the cause of ctx if that is done
+// before, and errStuck if there is no room after patience.
+func (l *lane) put(ctx context.Context, size int, wide func() bool, patience time.Duration, w work) error {
 	l.mu.Lock()
-	for l.full(wide) {
-		if l.room == nil {
-			l.room = make(chan struct{})
-		}
-		room := l.room
-		l.mu.Unlock()
-		select {
-		case <-room:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-		l.mu.Lock()
-	}
 	defer l.mu.Unlock()
+	if l.full(wide) {
+		over := time.NewTimer(patience)
+		defer over.Stop()
+		for l.full(wide) {
+			if err := l.await(ctx, over.C); err != nil {
+				return err
+			}
+		}
+	}
 	if !l.closed {
 		l.append(task{w, size})
 	}
 	return nil
+}
+
+// await waits until something has changed. Called with mu held, which it lets go of meanwhile.
+func (l *lane) await(ctx context.Context, over <-chan time.Time) error {
+	if l.room == nil {
+		l.room = make(chan struct{})
+	}
+	room := l.room
+	l.mu.Unlock()
+	defer l.mu.Lock()
+	select {
+	case <-room:
+		return nil
+	case <-over:
+		return errStuck
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (l *lane) full(wide func() bool) bool {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 func never() bool { return false }
@@ -45,7 +46,7 @@ func TestLaneBound(t *testing.T) {
 			for range n {
 				ctx, cancel := context.WithCancelCause(t.Context())
 				result := make(chan error, 1)
-				go func() { result <- l.put(ctx, size, func() bool { return wide }, call(busy)) }()
+				go func() { result <- l.put(ctx, size, func() bool { return wide }, time.Hour, call(busy)) }()
 				synctest.Wait()
 				cancel(errDown)
 				if err := <-result; err == nil {
@@ -65,7 +66,7 @@ func TestLaneBound(t *testing.T) {
 		}
 		wide = false
 		result := make(chan error, 1)
-		go func() { result <- l.put(t.Context(), 1, func() bool { return wide }, call(busy)) }()
+		go func() { result <- l.put(t.Context(), 1, func() bool { return wide }, time.Hour, call(busy)) }()
 		synctest.Wait()
 		for range laneTasks + 1 {
 			gate <- struct{}{}
@@ -96,10 +97,10 @@ func TestLaneClose(t *testing.T) {
 		var got []string
 		l.post(func() { <-gate })
 		synctest.Wait()
-		_ = l.put(t.Context(), 1, never, call(func() { got = append(got, "event") }))
+		_ = l.put(t.Context(), 1, never, time.Hour, call(func() { got = append(got, "event") }))
 		l.post(func() { got = append(got, "hook") })
 		l.close()
-		_ = l.put(t.Context(), 1, never, call(func() { got = append(got, "late event") }))
+		_ = l.put(t.Context(), 1, never, time.Hour, call(func() { got = append(got, "late event") }))
 		close(gate)
 		synctest.Wait()
 		if !slices.Equal(got, []string{"hook"}) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/perch-go/perch/client/internal/engine"
 	"github.com/perch-go/perch/socketio/parser"
@@ -13,10 +14,11 @@ import (
 // link is one connection of a manager: it reads packets and passes them to sockets. Its methods as an engine.Handler are called by one
 // goroutine at a time.
 type link struct {
-	manager *Manager
-	conn    *engine.Conn
-	ctx     context.Context // ends when the connection is lost, or nobody wants it any more
-	cancel  context.CancelFunc
+	manager  *Manager
+	conn     *engine.Conn
+	patience time.Duration   // of the server
+	ctx      context.Context // ends when the connection is lost, or nobody wants it any more
+	cancel   context.CancelFunc
 
 	// What comes is parsed into an event, whatever it is: most packets are one.
 	partial *Event // waits for attachments
@@ -133,13 +135,19 @@ func (l *link) event(s *Socket, e *Event) error {
 		s.earlyBytes += size
 		return nil
 	}
+	before := s.offset
 	s.note(&e.in)
 	m.mu.Unlock()
 	m.stalled.Store(&s.lane)
 	defer m.stalled.Store(nil)
-	// An error means that nobody wants the connection any more, so the event is nobody's.
-	_ = s.lane.put(l.ctx, size, m.isAwaited, e)
-	return nil
+	err := s.lane.put(l.ctx, size, m.isAwaited, l.patience, e)
+	if errors.Is(err, errStuck) {
+		m.mu.Lock()
+		s.offset = before // it is missed, and comes again if the connection is recovered
+		m.mu.Unlock()
+		return fmt.Errorf("%w: %w", engine.ErrStuck, err)
+	}
+	return nil // any other error means that nobody wants the connection any more, so the event is nobody's
 }
 
 // isAwaited reports whether somebody waits for an acknowledgement.

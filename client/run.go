@@ -167,7 +167,7 @@ func (m *Manager) dial(ctx context.Context) (*link, error) {
 		}
 		return nil, fmt.Errorf("client: cannot connect to %s: %w", m.base.Redacted(), err)
 	}
-	l := &link{manager: m, conn: conn}
+	l := &link{manager: m, conn: conn, patience: conn.Patience()}
 	l.ctx, l.cancel = context.WithCancel(m.ctx)
 	return l, nil
 }

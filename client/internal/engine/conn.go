@@ -2,9 +2,11 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Handler gets what the server sends. Its methods are called one at a time.
@@ -66,6 +68,9 @@ type Conn struct {
 
 // ID is the session's id.
 func (c *Conn) ID() string { return c.id }
+
+// Patience is how long either side waits for the other's heartbeat: the server's interval and timeout together.
+func (c *Conn) Patience() time.Duration { return c.clock.limit }
 
 // Transport is the one the connection is on.
 func (c *Conn) Transport() Transport {
@@ -151,7 +156,11 @@ func (c *Conn) received(p packet) bool {
 	switch p.kind {
 	case packetMessage:
 		if err := c.handler.Message(p.data, p.binary); err != nil {
-			c.shut(ParseError, err)
+			reason := ParseError
+			if errors.Is(err, ErrStuck) {
+				reason = PingTimeout
+			}
+			c.shut(reason, err)
 			return false
 		}
 		return !c.deaf.Load()

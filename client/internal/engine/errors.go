@@ -15,6 +15,9 @@ var (
 	ErrClosed = errors.New("engine: the connection is closed")
 	// ErrFull is returned by Send when what is queued has reached a bound.
 	ErrFull = errors.New("engine: the queue is full")
+	// ErrStuck is what a Handler's Message returns after it has blocked for [Conn.Patience]: the server, whose pings stand behind
+	// the message, must have given up. It ends the connection with PingTimeout.
+	ErrStuck = errors.New("engine: a message was not handled")
 )
 
 // Reason says why a connection ended, in the reference's words. It is a value.
