@@ -221,6 +221,36 @@ func TestOutboundBudget(t *testing.T) {
 		}
 		c.conn.Close()
 	})
+	// Who waits for room leaves some for who cannot: the acknowledgement that follows what was sent.
+	t.Run("room for who cannot wait", func(t *testing.T) {
+		t.Parallel()
+		f := newFixture(t, Options{OutboundBytes: 100_000}, false)
+		defer f.close()
+		c, r := f.openWS()
+		defer c.conn.Close()
+		var m Message
+		m.AppendText(kilobyte)
+		ctx, cancel := context.WithCancel(context.Background())
+		waited := make(chan error)
+		go func() {
+			for {
+				if err := r.session.SendWait(ctx, &m); err != nil {
+					waited <- err
+					return
+				}
+			}
+		}()
+		eventually(t, "the queue is as full as it gets", func() bool { n, _ := r.session.Buffered(); return n > 50_000 })
+		cancel()
+		if err := <-waited; !errors.Is(err, context.Canceled) {
+			t.Errorf("SendWait: %v", err)
+		}
+		for range 40 {
+			if err := r.session.Append(&m, false); err != nil {
+				t.Fatalf("Append: %v", err)
+			}
+		}
+	})
 	t.Run("DropVolatile", func(t *testing.T) {
 		t.Parallel()
 		f := newFixture(t, Options{OutboundPackets: 10, Overflow: DropVolatile}, false)

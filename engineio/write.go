@@ -77,7 +77,8 @@ func (s *Session) Buffered() (bytes, packets int) {
 	return s.bytes, s.packets
 }
 
-// SendWait is Send that waits while the outbound budget has no room for the message, until ctx ends.
+// SendWait is Send that waits while the outbound budget has no room for the message, or more than half of it is in use, until ctx
+// ends: the other half is for those who cannot wait, the acknowledgement that follows a hundred messages for one.
 // It returns ErrClosed when the session ends first, and ErrOutboundFull for a message larger than the
 // whole budget.
 func (s *Session) SendWait(ctx context.Context, m *Message) error {
@@ -110,7 +111,7 @@ func (s *Session) reserveLock(ctx context.Context, m *Message) error {
 		case s.exceeds(len(m.frames), m.packets):
 			s.mu.Unlock()
 			return ErrOutboundFull
-		case s.fits(len(m.frames), m.packets):
+		case !s.congested.Load() && s.fits(len(m.frames), m.packets):
 			s.chargeLocked(len(m.frames), m.packets)
 			return nil
 		}
