@@ -16,6 +16,7 @@ import (
 // plan is what is to be measured, and one measurement of it for a client process.
 type plan struct {
 	rounds      int
+	again       int // how often a measurement that others disturb is made again
 	connections int // of each scenario but idle and conn
 	idle        int // connections of idle
 	warm, time  time.Duration
@@ -45,6 +46,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	var p plan
 	flags := flag.NewFlagSet("clientbench", flag.ContinueOnError)
 	flags.IntVar(&p.rounds, "rounds", 5, "how often everything is measured; what is printed are medians")
+	flags.IntVar(&p.again, "again", 3, "how often a measurement is made again if others have used the machine meanwhile")
 	flags.IntVar(&p.connections, "connections", 100, "connections of a client, or calls of Connect at once")
 	flags.IntVar(&p.idle, "idle", 2000, "connections of the scenario idle")
 	flags.DurationVar(&p.warm, "warm", 2*time.Second, "how long a client runs before it is measured")

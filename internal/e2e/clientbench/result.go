@@ -16,6 +16,7 @@ type result struct {
 	CPU     float64 `json:"cpu"`     // the client's, in seconds
 	Server  float64 `json:"server"`  // the server's, as a share of one core
 	Bytes   float64 `json:"bytes"`   // of memory for each connection; only for idle
+	Others  float64 `json:"-"`       // what others have used of the machine meanwhile
 }
 
 func (r result) rate() float64   { return r.Events / r.Seconds }
@@ -26,11 +27,12 @@ func (r result) server() float64 { return r.Server }
 func (r result) cost() float64 { return r.CPU / r.Events * 1e6 }
 
 func (r result) String() string {
-	if r.Bytes > 0 {
-		return figure(r.Bytes) + " B"
+	what := figure(r.Bytes) + " B"
+	if r.Bytes == 0 {
+		what = fmt.Sprintf("%s /s, %.2f µs of CPU each, %.0f %% of the client's core, %.0f %% of the server's",
+			figure(r.rate()), r.cost(), r.CPU/r.Seconds*100, r.Server*100)
 	}
-	return fmt.Sprintf("%s /s, %.2f µs of CPU each, %.2f of the client's core and %.2f of the server's",
-		figure(r.rate()), r.cost(), r.CPU/r.Seconds, r.Server)
+	return fmt.Sprintf("%s, %.0f %% of the machine by others", what, r.Others*100)
 }
 
 // results are by scenario and client.
