@@ -23,11 +23,15 @@ var ErrForbidden = &Error{Code: CodeForbidden, Message: "Forbidden resource"}
 // after next, change what next returns, which is the handler's value, or not call it. It
 // is called concurrently for different sockets. The value of a stream is its iter.Seq2,
 // that of a handler without one is nil.
+//
+// It may call next again. One that gives up on next, which it has to have called on
+// another goroutine then, should end next's context: the event is not over, and the client
+// not answered, before next has returned.
 type Interceptor func(ctx context.Context, ec *ExecutionContext, next func(ctx context.Context) (any, error)) (any, error)
 
 // Middleware runs around everything, guards included. It is called concurrently for
 // different sockets. An error that it returns instead of calling next goes the way of all
-// errors: see [Filter].
+// errors: see [Filter]. What is said of next there holds here: see [Interceptor].
 type Middleware func(ctx context.Context, ec *ExecutionContext, next func(ctx context.Context) error) error
 
 // Filter gets the error of an event, from whichever stage, or of a hook, a panic among

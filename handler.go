@@ -66,7 +66,7 @@ func OnAck[In, Out any](r *Router, e event.Request[In, Out], handler func(ctx co
 		compile: func(rt *route, scopes []enhancements) socketio.Handler {
 			read := reader[In](pipesOf(scopes))
 			run := func(ctx context.Context, ec *ExecutionContext) error {
-				in := ec.payload.(*In)
+				in := freshPayload[In](ec)
 				if err := read(ctx, ec, in); err != nil {
 					return err
 				}
@@ -196,6 +196,9 @@ func badArgument(i int, err error) error {
 // a [Reply] names, as fast as the client takes them; the ack, if the client asked for one, comes at the end and carries no
 // argument, or the error that the sequence yielded. The handler and its sequence run off the socket's lane, and their context
 // ends when the client leaves. (Nest: a handler that returns an Observable.)
+//
+// The sequence runs when all stages have returned: what ends with one of them, such as a context that a middleware made, has
+// ended by then. [App.Shutdown] waits for it as for any handler, so one without an end has to end with the program.
 func OnStream[In, Out any](r *Router, e event.Stream[In, Out], handler func(ctx context.Context, in In) iter.Seq2[Out, error], options ...HandlerOption) {
 	r.add(registration{
 		event: string(e), kind: KindStream, in: typesOf[In](), out: resultType[Out](), isNil: handler == nil, options: options,
@@ -209,7 +212,8 @@ func OnStream[In, Out any](r *Router, e event.Stream[In, Out], handler func(ctx 
 
 // OnStreamFunc is [OnStream] for a handler that is given what sends an item. send waits
 // until the client has room for it, and returns an error when there is no point in going
-// on, which the handler may return.
+// on, which the handler may return. It may be called from any goroutine, and sends nothing
+// when the handler has returned.
 func OnStreamFunc[In, Out any](r *Router, e event.Stream[In, Out], handler func(ctx context.Context, in In, send func(Out) error) error, options ...HandlerOption) {
 	r.add(registration{
 		event: string(e), kind: KindStream, in: typesOf[In](), out: resultType[Out](), isNil: handler == nil, options: options,

@@ -54,12 +54,20 @@ func guarded(guards []Guard, next stage) stage {
 
 func intercepted(i Interceptor, next stage) stage {
 	return func(ctx context.Context, ec *ExecutionContext) error {
-		v, err := i(ctx, ec, func(ctx context.Context) (any, error) {
-			if err := next(ctx, ec); err != nil {
-				return nil, err
-			}
-			return ec.result(), nil
-		})
+		var in inner
+		v, err := func() (any, error) {
+			defer in.end()
+			return i(ctx, ec, func(ctx context.Context) (any, error) {
+				if err := in.enter(); err != nil {
+					return nil, err
+				}
+				defer in.leave()
+				if err := next(ctx, ec); err != nil {
+					return nil, err
+				}
+				return ec.result(), nil
+			})
+		}()
 		if err != nil {
 			return err
 		}
@@ -70,14 +78,49 @@ func intercepted(i Interceptor, next stage) stage {
 
 func wrapped(m Middleware, next stage) stage {
 	return func(ctx context.Context, ec *ExecutionContext) error {
-		return m(ctx, ec, func(ctx context.Context) error { return next(ctx, ec) })
+		var in inner
+		defer in.end()
+		return m(ctx, ec, func(ctx context.Context) error {
+			if err := in.enter(); err != nil {
+				return err
+			}
+			defer in.leave()
+			return next(ctx, ec)
+		})
 	}
+}
+
+// inner guards what one run of an interceptor or a middleware calls as next. One that had it run on another goroutine and did
+// not wait would let a handler loose on a frame and an event that are the next client's by then.
+type inner struct {
+	mu   sync.Mutex // held while next runs
+	over bool
+}
+
+var errOver = errors.New("perch: next was called after the interceptor or middleware had returned")
+
+func (n *inner) enter() error {
+	n.mu.Lock()
+	if n.over {
+		n.mu.Unlock()
+		return errOver
+	}
+	return nil
+}
+
+func (n *inner) leave() { n.mu.Unlock() }
+
+// end waits for a next that still runs, and lets none begin.
+func (n *inner) end() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.over = true
 }
 
 // core is the innermost stage of a typed handler.
 func core[In, Out any](read func(ctx context.Context, ec *ExecutionContext, in *In) error, handler func(context.Context, In) (Out, error)) stage {
 	return func(ctx context.Context, ec *ExecutionContext) error {
-		in := ec.payload.(*In)
+		in := freshPayload[In](ec)
 		if err := read(ctx, ec, in); err != nil {
 			return err
 		}
@@ -90,6 +133,15 @@ func core[In, Out any](read func(ctx context.Context, ec *ExecutionContext, in *
 		}
 		return nil
 	}
+}
+
+// freshPayload is where a payload is decoded to. Nothing is left there of an earlier run, if an interceptor calls next again.
+func freshPayload[In any](ec *ExecutionContext) *In {
+	in := ec.payload.(*In)
+	var none In
+	*in = none
+	ec.decoded, ec.value, ec.replaced = false, nil, false
+	return in
 }
 
 // reader makes what reads a payload from an event: it decodes, pipes and validates.
@@ -143,11 +195,12 @@ func frames[In, Out any](hasValue bool) *sync.Pool {
 		f := new(frame[In, Out])
 		f.payload = &f.in
 		if hasValue {
+			isInterface := reflect.TypeFor[Out]().Kind() == reflect.Interface
 			f.ExecutionContext.out = &f.out
 			f.boxed = func() any { return f.out }
 			f.assign = func(v any) (ok bool) {
 				out, ok := v.(Out)
-				if ok {
+				if ok = ok || v == nil && isInterface; ok {
 					f.out = out
 				}
 				return ok
@@ -164,9 +217,15 @@ func (f *frame[In, Out]) clear() {
 	f.socket, f.event, f.handler, f.decoded, f.value, f.replaced = nil, nil, nil, false, nil, false
 }
 
-// answer acks what a handler's pipeline has come to.
-func (f *frame[In, Out]) answer(boxed bool) error {
+// answer sends what a handler's pipeline has come to: by reply unless that is nil, and else as the ack.
+func (f *frame[In, Out]) answer(ctx context.Context, boxed bool, reply func(context.Context, *Socket, string, *Out) error) (err error) {
+	defer recovered(&err) // a MarshalJSON may panic
 	switch {
+	case reply != nil && !f.replaced:
+		if err = reply(ctx, f.socket, f.event.Name(), &f.out); err == nil && f.WantsAck() {
+			err = f.event.Ack()
+		}
+		return err
 	case !f.WantsAck(): // the value is dropped, as with Nest (N-26)
 		return nil
 	case f.replaced:
@@ -195,14 +254,8 @@ func serve[In, Out any](r *route, run stage) socketio.Handler {
 		ctx, cancel := r.context(ctx, e.Socket())
 		defer cancel()
 		err := safely(ctx, run, &f.ExecutionContext)
-		switch {
-		case err != nil || byHand:
-		case reply != nil && !f.replaced:
-			if err = reply(ctx, f.socket, e.Name(), &f.out); err == nil && e.WantsAck() {
-				err = e.Ack()
-			}
-		default:
-			err = f.answer(boxed)
+		if err == nil && !byHand {
+			err = f.answer(ctx, boxed, reply)
 		}
 		r.settle(ctx, &f.ExecutionContext, err)
 		f.clear()
@@ -233,6 +286,7 @@ func (r *route) settle(ctx context.Context, ec *ExecutionContext, err error) {
 	switch {
 	case err == nil, errors.Is(err, socketio.ErrAcked):
 	case errors.Is(err, socketio.ErrDisconnected) && !ec.event.Socket().Connected():
+	case r.settings.cancelOnLeave && errors.Is(err, context.Canceled) && !ec.event.Socket().Connected():
 	default: // a result that cannot be encoded is an error the client hears of, not a silent loss
 		r.fail(ctx, ec, err)
 	}
@@ -242,7 +296,7 @@ func (r *route) settle(ctx context.Context, ec *ExecutionContext, err error) {
 // to the log what the client may not see.
 func (r *route) fail(ctx context.Context, ec *ExecutionContext, err error) {
 	if err = filter(ctx, ec, r.filters, timedOut(ctx, err)); err == nil {
-		if ec.WantsAck() {
+		if ec.WantsAck() && r.info.Kind != KindAny { // whose ack is that of the event's own handlers
 			r.settle(ctx, ec, ec.event.Ack())
 		}
 		return
@@ -251,7 +305,7 @@ func (r *route) fail(ctx context.Context, ec *ExecutionContext, err error) {
 	if !known || isPanic(err) {
 		r.log(ctx, ec, "handler failed", err)
 	}
-	if sent := r.wire.deliver(ec, shown); sent != nil {
+	if sent := harmless(func() error { return r.wire.deliver(ec, shown) }); sent != nil {
 		r.log(ctx, ec, "error could not be sent as it is", sent)
 		if shown.Details != nil { // most likely what cannot be encoded
 			_ = r.wire.deliver(ec, &Error{Code: shown.Code, Message: shown.Message})

@@ -49,20 +49,32 @@ func (r Reply[T]) send(ctx context.Context, s *Socket, event string) error {
 
 // resultType is what is sent of an Out: what is in it if it is a Reply.
 func resultType[Out any]() reflect.Type {
-	var out Out
-	if a, ok := any(out).(answerer); ok {
+	if a, _, ok := answererOf[Out](); ok {
 		return a.payload()
 	}
 	return typeOf[Out]()
 }
 
-// replyOf makes what sends an Out; nil if it is no Reply.
+// answererOf is an empty Out if that is a Reply, or a pointer to one.
+func answererOf[Out any]() (a answerer, pointer, ok bool) {
+	t := reflect.TypeFor[Out]()
+	if pointer = t.Kind() == reflect.Pointer; pointer {
+		t = t.Elem()
+	}
+	a, ok = reflect.Zero(t).Interface().(answerer)
+	return a, pointer, ok
+}
+
+// replyOf makes what sends an Out; nil if it is no Reply. A nil pointer to one is nothing to send.
 func replyOf[Out any]() func(ctx context.Context, s *Socket, event string, out *Out) error {
-	var out Out
-	if _, ok := any(out).(answerer); !ok {
+	_, pointer, ok := answererOf[Out]()
+	if !ok {
 		return nil
 	}
 	return func(ctx context.Context, s *Socket, event string, out *Out) error {
+		if pointer && reflect.ValueOf(out).Elem().IsNil() {
+			return nil
+		}
 		return any(*out).(answerer).send(ctx, s, event)
 	}
 }

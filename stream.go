@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 
 	"github.com/perch-go/perch/socketio"
 )
@@ -46,9 +47,13 @@ func send[In, Out any](ctx context.Context, f *frame[In, iter.Seq2[Out, error]],
 	defer recovered(&err)
 	seq := f.out
 	if f.replaced {
-		var ok bool
-		if seq, ok = f.value.(iter.Seq2[Out, error]); !ok {
-			return fmt.Errorf("perch: an interceptor made a %T of a stream, which has to stay a %T", f.value, seq)
+		switch v := f.value.(type) {
+		case nil:
+			return nil
+		case func(func(Out, error) bool): // a function literal has this type
+			seq = v
+		default:
+			return fmt.Errorf("perch: an interceptor made a %T of a stream, which has to stay a %T", v, seq)
 		}
 	}
 	if seq == nil {
@@ -74,20 +79,30 @@ func send[In, Out any](ctx context.Context, f *frame[In, iter.Seq2[Out, error]],
 }
 
 // errStreamLeft is what send returns to a handler that goes on after it was told not to.
-var errStreamLeft = errors.New("perch: the stream is over, its client has left or its time")
+var errStreamLeft = errors.New("perch: the stream is over, because its client has left, its time is up or its handler has returned")
 
-// pushed is the sequence of what a handler sends.
+// pushed is the sequence of what a handler sends, from whichever goroutine.
 func pushed[In, Out any](ctx context.Context, in In, handler func(context.Context, In, func(Out) error) error) iter.Seq2[Out, error] {
 	return func(yield func(Out, error) bool) {
+		var mu sync.Mutex
 		over := false
+		end := func() (was bool) {
+			mu.Lock()
+			defer mu.Unlock()
+			was, over = over, true
+			return was
+		}
+		defer end() // also if it panics
 		err := handler(ctx, in, func(item Out) error {
+			mu.Lock()
+			defer mu.Unlock()
 			if over || !yield(item, nil) {
 				over = true
 				return errStreamLeft
 			}
 			return nil
 		})
-		if err != nil && !over {
+		if !end() && err != nil {
 			var none Out
 			yield(none, err)
 		}

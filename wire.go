@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/perch-go/perch/socketio"
 )
@@ -111,4 +112,4 @@ func timedOut(ctx context.Context, err error) error {
 	return err
 }
 
-var errHandlerTimeout = errors.New("perch: the time given by WithTimeout is over")
+var errHandlerTimeout = fmt.Errorf("perch: the time given by WithTimeout is over: %w", context.DeadlineExceeded)

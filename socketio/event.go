@@ -168,11 +168,15 @@ func (a *Acker) Ack(args ...any) error {
 	b := scratches.Get().(*scratch)
 	defer b.release()
 	b.args = append(b.args, args...)
+	encoded := false // unless an argument panics while it is
+	defer func() {
+		if !encoded {
+			a.acked.Store(false)
+		}
+	}()
 	var err error
 	b.text, err = a.socket.ack(b.text, a.id, b.args)
-	if errors.Is(err, errEncode) {
-		a.acked.Store(false)
-	}
+	encoded = !errors.Is(err, errEncode)
 	return err
 }
 

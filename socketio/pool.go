@@ -60,7 +60,8 @@ func (p *pool) run(r runner) {
 func (p *pool) work(r runner) {
 	w := make(worker, 1)
 	defer func() {
-		if r != nil { // user code called runtime.Goexit, as t.FailNow does; the rest of the lane goes on
+		// User code called runtime.Goexit, as t.FailNow does. The rest of a lane goes on; a job has no rest.
+		if _, over := r.(job); r != nil && !over {
 			go p.work(r)
 		}
 	}()
