@@ -2,7 +2,6 @@ package perch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"reflect"
@@ -133,7 +132,13 @@ func On2[A, B, Out any](r *Router, name string, handler func(ctx context.Context
 			pipes := pipesOf(scopes)
 			first, second := argument[A](0, pipes), argument[B](1, pipes)
 			read := func(ctx context.Context, ec *ExecutionContext, in *args) error {
-				return errors.Join(counted(ec, 2), first(ctx, ec, &in.a), second(ctx, ec, &in.b))
+				if err := counted(ec, 2); err != nil {
+					return err
+				}
+				if err := first(ctx, ec, &in.a); err != nil {
+					return err
+				}
+				return second(ctx, ec, &in.b)
 			}
 			call := func(ctx context.Context, in args) (Out, error) { return handler(ctx, in.a, in.b) }
 			return rt.lane(serve[args, Out](rt, compile(core(read, call), scopes)))
@@ -156,7 +161,16 @@ func On3[A, B, C, Out any](r *Router, name string, handler func(ctx context.Cont
 			pipes := pipesOf(scopes)
 			first, second, third := argument[A](0, pipes), argument[B](1, pipes), argument[C](2, pipes)
 			read := func(ctx context.Context, ec *ExecutionContext, in *args) error {
-				return errors.Join(counted(ec, 3), first(ctx, ec, &in.a), second(ctx, ec, &in.b), third(ctx, ec, &in.c))
+				if err := counted(ec, 3); err != nil {
+					return err
+				}
+				if err := first(ctx, ec, &in.a); err != nil {
+					return err
+				}
+				if err := second(ctx, ec, &in.b); err != nil {
+					return err
+				}
+				return third(ctx, ec, &in.c)
 			}
 			call := func(ctx context.Context, in args) (Out, error) { return handler(ctx, in.a, in.b, in.c) }
 			return rt.lane(serve[args, Out](rt, compile(core(read, call), scopes)))
@@ -176,9 +190,6 @@ func counted(ec *ExecutionContext, n int) error {
 func argument[T any](i int, pipes []Pipe) func(ctx context.Context, ec *ExecutionContext, v *T) error {
 	finish := finisher[T](pipes)
 	return func(ctx context.Context, ec *ExecutionContext, v *T) error {
-		if i >= ec.NumArgs() {
-			return nil // counted has said so
-		}
 		if err := ec.Decode(i, v); err != nil {
 			return badArgument(i, err)
 		}

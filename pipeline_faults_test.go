@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -311,6 +312,88 @@ func TestInterceptedValues(t *testing.T) {
 				t.Errorf("%s: got %s, want %s", tt.event, got, want)
 				break
 			}
+		}
+	}
+}
+
+// N-23: of several arguments the first that is wrong is the error, and no pipe runs of those behind it: an error that the client
+// may not see would be hidden by one that it may.
+func TestArgumentsInOrder(t *testing.T) {
+	t.Parallel()
+	book, tr := new(logbook), new(trail)
+	g := handlers(func(r *perch.Router) {
+		perch.On2(r, "event", func(context.Context, int, string) (int, error) { return 1, nil },
+			perch.WithPipes(perch.PipeFunc(func(_ context.Context, _ *perch.ExecutionContext, in any) error {
+				tr.add(fmt.Sprintf("%T", in))
+				return errors.New("secret")
+			})))
+	})
+	_, srv := start(t, perch.WithGateways(g), perch.WithLogger(book.logger()))
+	c := join(t, srv, "/")
+	for _, tt := range []struct {
+		args, code string
+		trail      []string
+	}{
+		{`1`, "BAD_PAYLOAD", nil},
+		{`"x","y"`, "BAD_PAYLOAD", nil},
+		{`1,2`, "INTERNAL", []string{"*int"}},
+	} {
+		if got := c.ask(`421["event",` + tt.args + `]`); !strings.Contains(got, tt.code) {
+			t.Errorf("%s: %s", tt.args, got)
+		}
+		if got := tr.take(); !slices.Equal(got, tt.trail) {
+			t.Errorf("%s: %q", tt.args, got)
+		}
+	}
+	if got := book.String(); !strings.Contains(got, "secret") {
+		t.Error(got)
+	}
+}
+
+// N-21, N-27: what runs aside and what runs on the lane have one event between them, and make one ack.
+func TestOneEventOfMany(t *testing.T) {
+	t.Parallel()
+	const events = 200
+	var sum atomic.Int64
+	type pair struct{ N int }
+	heard := func(_ context.Context, ec *perch.ExecutionContext) error {
+		var p pair
+		if err := ec.Decode(0, &p); err != nil || string(ec.Raw(0)) != fmt.Sprintf(`{"n":%d}`, p.N) || ec.Event() != "event" {
+			return fmt.Errorf("%s: %w", ec.Raw(0), err)
+		}
+		sum.Add(int64(p.N))
+		return nil
+	}
+	answer := func(_ context.Context, p pair) (int, error) { sum.Add(int64(p.N)); return p.N, nil }
+	g := handlers(func(r *perch.Router) {
+		perch.OnAny(r, heard, perch.Concurrent())
+		perch.OnAny(r, heard)
+		perch.On(r, "event", answer, perch.Concurrent())
+		perch.On(r, "event", answer)
+		perch.OnAck(r, "event", func(_ context.Context, p pair, ack perch.Ack[int]) error {
+			go func() { _ = ack(p.N) }()
+			sum.Add(int64(p.N))
+			return nil
+		}, perch.Concurrent())
+	})
+	c := join(t, serve(t, g), "/")
+	go func() {
+		for i := range events {
+			c.send(fmt.Sprintf(`42%d["event",{"n":%d}]`, i, i))
+		}
+	}()
+	seen := make(map[string]bool)
+	for range events {
+		got := c.next()
+		id, n, _ := strings.Cut(strings.TrimPrefix(got, "43"), "[")
+		if id+"]" != n || seen[id] {
+			t.Fatalf("got %s", got)
+		}
+		seen[id] = true
+	}
+	for deadline := time.Now().Add(patience); sum.Load() != 5*events*(events-1)/2; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			t.Fatal(sum.Load())
 		}
 	}
 }
