@@ -15,6 +15,7 @@ type pending struct {
 	lane   *lane
 	// retried is the event of the retry queue that is acknowledged.
 	retried *retried
+	waits   *buffered // for a connection; nil once it is sent. Guarded by the manager's mu
 }
 
 func newPending() *pending { return &pending{done: make(chan struct{})} }
@@ -49,6 +50,9 @@ func (s *Socket) request(ctx context.Context, event string, args []any, f flags)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	if f.timeout < 0 {
+		return nil, ErrTimeout
+	}
 	s.manager.awaiting.Add(1)
 	defer s.manager.awaiting.Add(-1)
 	s.manager.widen()
@@ -73,7 +77,9 @@ func (s *Socket) request(ctx context.Context, event string, args []any, f flags)
 		return nil, err
 	}
 	return s.waitFor(ctx, wanted, func() {
-		s.buffer.remove(id)
+		if wanted.waits != nil {
+			s.buffer.remove(wanted.waits)
+		}
 		delete(s.acks, id)
 	})
 }
@@ -129,7 +135,7 @@ func (s *Socket) acked(in *incoming) {
 // manager's mu held.
 func (s *Socket) lostAcks(err error) {
 	for id, p := range s.acks {
-		if p.retried == nil && s.buffer.has(id) {
+		if p.waits != nil {
 			continue
 		}
 		delete(s.acks, id)
@@ -143,7 +149,7 @@ func (s *Socket) lostAcks(err error) {
 
 // drop fails whatever waits. Called with the manager's mu held.
 func (s *Socket) drop(err error) {
-	s.buffer = buffer{}
+	s.buffer.take()
 	s.retries.fail(fmt.Errorf("%w before it was sent", err))
 	s.lostAcks(err)
 	s.manager.change()

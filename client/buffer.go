@@ -1,14 +1,18 @@
 package client
 
+import "slices"
+
 // buffer is what a socket has to send when it is connected, in order. It is guarded by the manager's mu.
 type buffer struct {
-	waiting []buffered
+	waiting []*buffered // those that were removed, too
+	packets int
 	bytes   int
 }
 
 type buffered struct {
 	packet
-	wanted *pending
+	wanted  *pending
+	removed bool
 }
 
 // fits reports whether there is room for one more of that size. One that is alone always fits, however large it is.
@@ -19,58 +23,68 @@ func (o *Options) fits(packets, bytes, size int) bool {
 // add appends a packet, if there is room or room can be made.
 func (b *buffer) add(s *Socket, p packet, wanted *pending) error {
 	o := &s.manager.opts
-	for o.WhenFull == DropOldest && !o.fits(len(b.waiting), b.bytes, p.size) {
+	for o.WhenFull == DropOldest && !o.fits(b.packets, b.bytes, p.size) {
 		oldest := b.waiting[0]
-		b.waiting[0] = buffered{}
+		b.waiting[0] = nil
 		b.waiting = b.waiting[1:]
+		if oldest.removed {
+			continue
+		}
+		b.packets--
 		b.bytes -= oldest.size
 		if oldest.wanted != nil {
 			delete(s.acks, oldest.id)
+			oldest.wanted.waits = nil
 			oldest.wanted.resolve(nil, ErrBufferFull)
 		}
 	}
-	if !o.fits(len(b.waiting), b.bytes, p.size) {
+	if !o.fits(b.packets, b.bytes, p.size) {
 		return ErrBufferFull
 	}
-	b.waiting = append(b.waiting, buffered{p, wanted})
-	b.bytes += p.size
+	b.append(&buffered{packet: p, wanted: wanted})
 	return nil
 }
 
-// remove takes out the packet whose acknowledgement is not wanted any more (C-16).
-func (b *buffer) remove(id uint64) {
-	for i, w := range b.waiting {
-		if w.hasID && w.id == id {
-			b.bytes -= w.size
-			b.waiting = append(b.waiting[:i:i], b.waiting[i+1:]...)
-			return
-		}
+func (b *buffer) append(w *buffered) {
+	b.waiting = append(b.waiting, w)
+	b.packets++
+	b.bytes += w.size
+	if w.wanted != nil {
+		w.wanted.waits = w
 	}
 }
 
-// has reports whether the packet of that acknowledgement still waits.
-func (b *buffer) has(id uint64) bool {
-	for _, w := range b.waiting {
-		if w.hasID && w.id == id {
-			return true
+// remove takes out a packet whose acknowledgement is not wanted any more (C-16). Thousands may be given up at once, so its place is
+// only made up for now and then.
+func (b *buffer) remove(w *buffered) {
+	b.packets--
+	b.bytes -= w.size
+	w.wanted.waits = nil
+	*w = buffered{removed: true}
+	if len(b.waiting) > 2*b.packets {
+		b.waiting = slices.DeleteFunc(b.waiting, func(w *buffered) bool { return w.removed })
+	}
+}
+
+// take empties the buffer.
+func (b *buffer) take() []*buffered {
+	waiting := slices.DeleteFunc(b.waiting, func(w *buffered) bool { return w.removed })
+	for _, w := range waiting {
+		if w.wanted != nil {
+			w.wanted.waits = nil
 		}
 	}
-	return false
+	*b = buffer{}
+	return waiting
 }
 
 // flush sends what waits. It fits: the limits were kept when it was added. Called with the manager's mu held.
 func (s *Socket) flush() {
-	waiting := s.buffer.waiting
-	s.buffer = buffer{}
-	for i, w := range waiting {
-		if err := s.manager.link.send(true, w.packet); err != nil { // the connection is lost again
-			s.buffer.waiting = waiting[i:]
-			for _, w := range waiting[i:] {
-				s.buffer.bytes += w.size
-			}
-			break
-		}
-		if w.args != nil {
+	lost := false
+	for _, w := range s.buffer.take() {
+		if lost = lost || s.manager.link.send(true, w.packet) != nil; lost { // the connection, again
+			s.buffer.append(w)
+		} else if w.args != nil {
 			s.lane.post(func() { s.sent(w.event, w.args) })
 		}
 	}
@@ -81,5 +95,5 @@ func (s *Socket) flush() {
 func (s *Socket) Buffered() (packets, bytes int) {
 	s.manager.mu.Lock()
 	defer s.manager.mu.Unlock()
-	return len(s.buffer.waiting) + len(s.retries.queue), s.buffer.bytes + s.retries.bytes
+	return s.buffer.packets + len(s.retries.queue), s.buffer.bytes + s.retries.bytes
 }

@@ -28,7 +28,8 @@ func (s *Socket) Volatile() Emitter { return Emitter{s, flags{volatile: true}} }
 // Compress is for one call: it says whether the event may be compressed, which it may unless this says no.
 func (s *Socket) Compress(compress bool) Emitter { return Emitter{s, flags{noCompress: !compress}} }
 
-// Timeout is for one call of EmitWithAck: it returns ErrTimeout if the server does not answer within d (C-16).
+// Timeout is for one call of EmitWithAck: it returns ErrTimeout if the server does not answer within d (C-16). Zero is the timeout of
+// the options; if d is negative nothing is sent.
 func (s *Socket) Timeout(d time.Duration) Emitter { return Emitter{s, flags{timeout: d}} }
 
 // Emitter is a value: a socket and the flags of one call.
@@ -100,10 +101,14 @@ var scratches = sync.Pool{New: func() any { return new([]byte) }}
 const keepScratch = 16 << 10
 
 func (s *Socket) encode(o parser.Outgoing) (packet, error) {
+	o.Namespace = s.namespace
+	return s.manager.encode(o)
+}
+
+func (m *Manager) encode(o parser.Outgoing) (packet, error) {
 	b := scratches.Get().(*[]byte)
 	defer scratches.Put(b)
-	o.Namespace = s.namespace
-	out, err := s.manager.opts.Parser.Append((*b)[:0], o)
+	out, err := m.opts.Parser.Append((*b)[:0], o)
 	if err != nil {
 		return packet{}, fmt.Errorf("client: %w", err)
 	}
@@ -196,13 +201,25 @@ func (s *Socket) room() func(ctx context.Context) error {
 	l, changed := m.link, m.changed
 	online := s.state == connected && s.opts.Retries == 0
 	return func(ctx context.Context) error {
+		var room chan struct{}
 		if online {
-			if err := l.conn.Wait(ctx); err == nil || ctx.Err() == nil {
-				return nil // there is room, or the connection is lost
-			}
-			return context.Cause(ctx)
+			room = make(chan struct{})
+			over := make(chan struct{})
+			wait, cancel := context.WithCancel(ctx)
+			defer func() {
+				cancel()
+				<-over
+			}()
+			go func() {
+				defer close(over)
+				if l.conn.Wait(wait) == nil { // else the connection is lost, which is a change that we are going to be told of
+					close(room)
+				}
+			}()
 		}
 		select {
+		case <-room:
+			return nil
 		case <-changed:
 			return nil
 		case <-ctx.Done():

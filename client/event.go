@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -67,7 +68,7 @@ func (e *Event) WantsAck() bool { return e.in.packet.HasID }
 
 // Ack answers the event, once; then it returns ErrAcked. It returns ErrDisconnected when the connection that the event came on
 // has been lost: nobody waits for the answer any more. Arguments that cannot be encoded are an error that leaves the event as it
-// was, so that something else can be answered.
+// was, so that something else can be answered; so is ErrBufferFull, that there is no room to send it.
 func (e *Event) Ack(args ...any) error {
 	switch {
 	case !e.WantsAck():
@@ -80,7 +81,11 @@ func (e *Event) Ack(args ...any) error {
 		e.acked.Store(false)
 		return err
 	}
-	return e.socket.answer(e.life, p)
+	err = e.socket.answer(e.life, p)
+	if errors.Is(err, ErrBufferFull) {
+		e.acked.Store(false)
+	}
+	return err
 }
 
 // Reply is safe for concurrent use and may be kept. It is what the server acknowledged an event with.

@@ -21,15 +21,19 @@ type lane struct {
 	mu     sync.Mutex
 	queue  []task
 	head   int // of queue: what is before it is done
-	bytes  int
+	events int // in queue, that were put
+	bytes  int // of those, and of the one that is being done
+	extra  int // bytes of the events that were posted
 	busy   bool
 	closed bool
+	over   uint64        // the last life of the socket that is over: what is of it comes too late
 	room   chan struct{} // closed when there is less to do; nil unless somebody waits
 }
 
 type task struct {
 	work
-	size int
+	size int  // 0 unless it is an event
+	put  bool // it counts
 }
 
 // work is a call, or an event, which has its handlers called without a closure that says so.
@@ -46,26 +50,52 @@ func (l *lane) post(do func()) {
 	l.append(task{work: call(do)})
 }
 
+// postEvent is post for an event, which unlike one that is put keeps nobody waiting: that an acknowledgement may stand behind 1,024
+// events would else be true no more for who has missed as many.
+func (l *lane) postEvent(w work, size int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.closed {
+		l.append(task{work: w, size: size})
+		l.extra += size
+	}
+}
+
+// held is how much there is to do.
+func (l *lane) held() (tasks, bytes int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue) - l.head, l.bytes + l.extra
+}
+
 // errStuck: nothing was done for a whole patience, though there was something to do.
 var errStuck = errors.New("client: a handler has kept the socket's events waiting until the server must have given up; " +
 	"if it waits for an acknowledgement, that stood behind more events than are kept")
 
+// errLate: the socket has left before there was room.
+var errLate = errors.New("client: socket has left")
+
 // put appends a task of that size when there is room, twice as much if wide says so. It returns the cause of ctx if that is done
-// before, and errStuck if there is no room after patience.
-func (l *lane) put(ctx context.Context, size int, wide func() bool, patience time.Duration, w work) error {
+// before, errLate if the socket's life is over, and errStuck if there is no room after patience.
+func (l *lane) put(ctx context.Context, life uint64, size int, wide func() bool, patience time.Duration, w work) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.full(wide) {
 		over := time.NewTimer(patience)
 		defer over.Stop()
-		for l.full(wide) {
+		for life > l.over && l.full(wide) {
 			if err := l.await(ctx, over.C); err != nil {
 				return err
 			}
 		}
 	}
+	if life <= l.over {
+		return errLate
+	}
 	if !l.closed {
-		l.append(task{w, size})
+		l.append(task{w, size, true})
+		l.events++
+		l.bytes += size
 	}
 	return nil
 }
@@ -89,11 +119,18 @@ func (l *lane) await(ctx context.Context, over <-chan time.Time) error {
 }
 
 func (l *lane) full(wide func() bool) bool {
-	n := len(l.queue) - l.head
-	if n < laneTasks && l.bytes < laneBytes {
+	if l.events < laneTasks && l.bytes < laneBytes {
 		return false
 	}
-	return n >= 2*laneTasks || l.bytes >= 2*laneBytes || !wide()
+	return l.events >= 2*laneTasks || l.bytes >= 2*laneBytes || !wide()
+}
+
+// end ends a life of the socket: nothing is put any more that came in it.
+func (l *lane) end(life uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.over = life
+	l.wake()
 }
 
 // widen lets who waits in put look again.
@@ -110,7 +147,6 @@ func (l *lane) append(t task) {
 		l.queue, l.head = l.queue[:n], 0
 	}
 	l.queue = append(l.queue, t)
-	l.bytes += t.size
 	if !l.busy {
 		l.busy = true
 		l.crew.goes(l.run)
@@ -129,7 +165,7 @@ func (l *lane) close() {
 		}
 	}
 	clear(l.queue[len(rest):])
-	l.queue, l.bytes = rest, 0
+	l.queue, l.events, l.bytes, l.extra = rest, 0, 0, 0
 	l.wake()
 }
 
@@ -143,6 +179,7 @@ func (l *lane) wake() {
 func (l *lane) run() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	defer l.rest()
 	for l.head < len(l.queue) {
 		t := l.queue[l.head]
 		l.queue[l.head] = task{}
@@ -153,15 +190,32 @@ func (l *lane) run() {
 				l.queue = nil
 			}
 		}
-		l.mu.Unlock()
-		t.do()
-		l.mu.Lock()
-		if l.bytes -= t.size; l.bytes < 0 { // closed meanwhile
-			l.bytes = 0
+		if t.put {
+			l.events--
+		}
+		l.do(t)
+		if t.put {
+			l.bytes = max(0, l.bytes-t.size) // it may have been closed meanwhile
+		} else {
+			l.extra = max(0, l.extra-t.size)
 		}
 		l.wake()
 	}
-	l.busy = false
+}
+
+// do is called with mu held and returns so, also if the program ends its goroutine, as FailNow of a test does.
+func (l *lane) do(t task) {
+	l.mu.Unlock()
+	defer l.mu.Lock()
+	t.do()
+}
+
+// rest is what run ends with. There is something to do if the program has ended its goroutine.
+func (l *lane) rest() {
+	l.wake()
+	if l.busy = l.head < len(l.queue); l.busy {
+		l.crew.goes(l.run)
+	}
 }
 
 // crew counts the goroutines of a manager. It is safe for concurrent use.

@@ -19,6 +19,8 @@ type link struct {
 	patience time.Duration   // of the server
 	ctx      context.Context // ends when the connection is lost, or nobody wants it any more
 	cancel   context.CancelFunc
+	// abandoned are the namespaces that were left before the server had answered CONNECT. It is guarded by the manager's mu.
+	abandoned map[string]struct{}
 
 	// What comes is parsed into an event, whatever it is: most packets are one.
 	partial *Event // waits for attachments
@@ -91,6 +93,12 @@ func (l *link) packet(e *Event) error {
 	m, in := l.manager, &e.in
 	m.mu.Lock()
 	s := m.sockets[in.namespace()]
+	if l.isAbandoned(in.namespace()) {
+		l.answered(in.namespace(), in.packet.Type)
+		m.mu.Unlock()
+		l.spare = e
+		return nil
+	}
 	if s == nil || s.state != connecting && s.state != connected {
 		m.mu.Unlock()
 		l.spare = e
@@ -106,10 +114,15 @@ func (l *link) packet(e *Event) error {
 			s.accepted(in)
 		}
 	case parser.ConnectError:
+		if s.state == connected {
+			s.down(ServerDisconnect, nil, ErrDisconnected)
+		}
 		s.refused(connectError(in))
 	case parser.Disconnect:
 		if s.state == connected {
 			s.down(ServerDisconnect, nil, ErrDisconnected)
+		} else {
+			s.connectFailed(ErrDisconnected)
 		}
 		s.stop(idle, ErrDisconnected)
 		m.release()
@@ -121,13 +134,48 @@ func (l *link) packet(e *Event) error {
 	return nil
 }
 
+// abandon remembers a namespace whose CONNECT is still to be answered though nobody wants it any more. To servers a DISCONNECT before
+// their answer is a fault, and so is a second CONNECT after it: both have to wait for it. Called with mu held.
+func (l *link) abandon(namespace string) {
+	if l.abandoned == nil {
+		l.abandoned = make(map[string]struct{})
+	}
+	l.abandoned[namespace] = struct{}{}
+}
+
+func (l *link) isAbandoned(namespace string) bool {
+	_, ok := l.abandoned[namespace]
+	return ok
+}
+
+// answered drops what comes for an abandoned namespace, until the server has answered: then that is left, and connected again if
+// somebody wants it by now. Called with mu held.
+func (l *link) answered(namespace string, t parser.Type) {
+	switch t {
+	case parser.Connect:
+		o := parser.Outgoing{Type: parser.Disconnect, Namespace: namespace}
+		if p, err := l.manager.encode(o); err == nil {
+			_ = l.send(true, p)
+		}
+	case parser.ConnectError:
+	default:
+		return
+	}
+	delete(l.abandoned, namespace)
+	if s := l.manager.sockets[namespace]; s != nil && s.state == connecting && !l.manager.leaving {
+		l.manager.ask(s)
+	}
+}
+
 // event has an event handled, later if CONNECT is not answered yet. Called with mu held, which it releases.
 func (l *link) event(s *Socket, e *Event) error {
 	m, size := l.manager, e.in.size
-	e.socket, e.life = s, s.life
+	life := s.life
+	e.socket, e.life = s, life
 	if s.state == connecting {
 		defer m.mu.Unlock()
-		if len(s.early) >= maxEarly || s.earlyBytes+size > maxEarlyBytes {
+		tasks, bytes := s.lane.held() // of earlier connections, too
+		if tasks+len(s.early) >= maxEarly || bytes+s.earlyBytes+size > maxEarlyBytes {
 			s.pid, s.offset = "", "" // or as many would come again
 			return errEarly
 		}
@@ -140,22 +188,27 @@ func (l *link) event(s *Socket, e *Event) error {
 	m.mu.Unlock()
 	m.stalled.Store(&s.lane)
 	defer m.stalled.Store(nil)
-	err := s.lane.put(l.ctx, size, m.isAwaited, l.patience, e)
-	if errors.Is(err, errStuck) {
+	err := s.lane.put(l.ctx, life, size, m.isAwaited, l.patience, e)
+	if err != nil {
 		m.mu.Lock()
 		s.offset = before // it is missed, and comes again if the connection is recovered
 		m.mu.Unlock()
+	}
+	if errors.Is(err, errStuck) {
 		return fmt.Errorf("%w: %w", engine.ErrStuck, err)
 	}
-	return nil // any other error means that nobody wants the connection any more, so the event is nobody's
+	return nil // any other error means that nobody wants the connection any more
 }
 
 // isAwaited reports whether somebody waits for an acknowledgement.
 func (m *Manager) isAwaited() bool { return m.awaiting.Load() > 0 }
 
-// Ping is told of the server's pings.
+// Ping is told of the server's pings, which may be as many as it likes.
 func (l *link) Ping() {
-	tell(l.manager, &l.manager.onPing, func(fn func()) { fn() }, "OnPing")
+	m := l.manager
+	if tasks, _ := m.lane.held(); tasks < laneTasks {
+		tell(m, &m.onPing, func(fn func()) { fn() }, "OnPing")
+	}
 }
 
 // Upgraded is told of the new transport.

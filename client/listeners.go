@@ -52,10 +52,10 @@ func (h *hooks[F]) all() []*F {
 // routes are the handlers of each event. They are safe for concurrent use.
 type routes struct {
 	mu     sync.Mutex
-	events map[string]*hooks[Handler]
+	events map[string]*hooks[Handler] // none is empty, for a program may make up names
 }
 
-func (r *routes) of(event string) *hooks[Handler] {
+func (r *routes) add(event string, p *Handler) (off func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	h := r.events[event]
@@ -66,7 +66,22 @@ func (r *routes) of(event string) *hooks[Handler] {
 		}
 		r.events[event] = h
 	}
-	return h
+	h.insert(p, false)
+	return func() { r.remove(event, p) }
+}
+
+// remove reports whether p was there.
+func (r *routes) remove(event string, p *Handler) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	h := r.events[event]
+	if h == nil || !h.remove(p) {
+		return false
+	}
+	if len(h.all()) == 0 {
+		delete(r.events, event)
+	}
+	return true
 }
 
 func (r *routes) off(event string) {
@@ -94,19 +109,19 @@ type OutgoingListener func(event string, args []any)
 // register handlers between New and Connect.
 func (s *Socket) On(event string, h Handler) (off func()) {
 	s.warnReserved(event)
-	return s.routes.of(event).add(h)
+	return s.routes.add(event, &h)
 }
 
 // Once is On for one event: the handler is removed before it is called.
 func (s *Socket) Once(event string, h Handler) (off func()) {
 	s.warnReserved(event)
-	list, p := s.routes.of(event), new(Handler)
+	p := new(Handler)
 	*p = func(ctx context.Context, e *Event) {
-		if list.remove(p) {
+		if s.routes.remove(event, p) {
 			h(ctx, e)
 		}
 	}
-	return list.insert(p, false)
+	return s.routes.add(event, p)
 }
 
 // Off removes all handlers of an event.
@@ -173,7 +188,7 @@ func (s *Socket) handle(h Handler, e *Event) {
 			s.fail(e, &panicError{v, debug.Stack()})
 		}
 	}()
-	h(s.manager.ctx, e)
+	h(s.ctx, e)
 }
 
 // fail tells of an event that could not be handled.

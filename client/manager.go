@@ -44,6 +44,7 @@ type Manager struct {
 	link     *link              // nil: there is no connection
 	own      *http.Transport    // of requests; nil if none are made now, or by the program's client
 	stop     context.CancelFunc // ends dialing and waiting; nil unless running
+	lastErr  error              // of opening a connection; nil if there is one
 	upgraded bool               // the last connection came as far as WebSocket
 	waiters  []*waiter
 	changed  chan struct{} // closed when those who wait for room shall look again; nil if nobody does
@@ -111,7 +112,8 @@ func (m *Manager) Socket(namespace string, o *SocketOptions) (*Socket, error) {
 	}
 	s := m.sockets[namespace]
 	if s == nil {
-		s = &Socket{manager: m, namespace: namespace, opts: opts, done: make(chan struct{})}
+		s = &Socket{manager: m, namespace: namespace, opts: opts}
+		s.ctx, s.cancel = context.WithCancelCause(m.ctx)
 		s.lane.crew = m.crew
 		m.sockets[namespace] = s
 	}
@@ -136,7 +138,15 @@ func (m *Manager) Connect(ctx context.Context) error {
 	case err := <-w.result:
 		return err
 	case <-ctx.Done():
-		return context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.waiters = slices.DeleteFunc(m.waiters, func(other *waiter) bool { return other == w })
+	select {
+	case err := <-w.result: // at the same time
+		return err
+	default:
+		return givenUp(ctx, m.lastErr)
 	}
 }
 
@@ -257,7 +267,8 @@ func (m *Manager) OnClose(fn func(reason Reason, err error)) (off func()) { retu
 // OnError registers what is called when a connection could not be opened.
 func (m *Manager) OnError(fn func(err error)) (off func()) { return m.onError.add(fn) }
 
-// OnPing registers what is called for each of the server's pings.
+// OnPing registers what is called for each of the server's pings, as long as fewer than 1,024 calls of hooks wait for their
+// turn.
 func (m *Manager) OnPing(fn func()) (off func()) { return m.onPing.add(fn) }
 
 // OnUpgrade registers what is called when a connection goes on by a better transport.

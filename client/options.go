@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -35,7 +36,7 @@ const (
 	// Refuse refuses the event with [ErrBufferFull]. The default.
 	Refuse FullPolicy = iota
 	// DropOldest makes room by dropping what has waited longest for a connection; events that wait for an acknowledgement fail
-	// with [ErrBufferFull]. While there is a connection it is Refuse: what is queued is on its way.
+	// with [ErrBufferFull]. While there is a connection it is Refuse: what is queued is on its way. So it is with Retries.
 	DropOldest
 )
 
@@ -193,6 +194,12 @@ func (o Options) withDefaults() (Options, error) {
 		} else if slices.Contains(o.Transports[:i], t) {
 			wrong("transport %q is listed twice", t)
 		}
+	}
+	o.Transports, o.Protocols, o.Header = slices.Clone(o.Transports), slices.Clone(o.Protocols), o.Header.Clone()
+	o.PerTransport = maps.Clone(o.PerTransport)
+	for t, p := range o.PerTransport {
+		p.Query, p.Header = maps.Clone(p.Query), p.Header.Clone()
+		o.PerTransport[t] = p
 	}
 	or(&o.TimestampParam, DefaultTimestampParam)
 	or(&o.MaxPayload, DefaultMaxPayload)

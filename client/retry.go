@@ -92,7 +92,7 @@ func (s *Socket) drain(again bool) {
 		if r.shown != nil {
 			s.lane.post(func() { s.sent(r.event, r.shown) })
 		}
-		timeout := r.flags.timeout
+		timeout := max(0, r.flags.timeout)
 		or(&timeout, s.opts.AckTimeout)
 		r.timer = time.AfterFunc(timeout, func() { s.late(id) })
 		return

@@ -137,6 +137,7 @@ func (m *Manager) halt() {
 
 // failed tells everybody that a connection could not be opened. Called with mu held.
 func (m *Manager) failed(attempt int, err error) {
+	m.lastErr = err
 	tell(m, &m.onError, func(fn func(error)) { fn(err) }, "OnError")
 	if attempt > 0 {
 		tell(m, &m.onReconnectError, func(fn func(error)) { fn(err) }, "OnReconnectError")
@@ -199,7 +200,7 @@ const defaultDeflateThreshold = 1 << 10
 // serve reads until the connection is over, which was opened by an attempt of that number.
 func (m *Manager) serve(l *link, attempt int) {
 	m.mu.Lock()
-	m.link = l
+	m.link, m.lastErr = l, nil
 	if m.leaving || m.ended != nil {
 		l.conn.Close()
 	} else {
@@ -233,6 +234,7 @@ func (m *Manager) lost(l *link, reason Reason, err error) {
 	}
 	tell(m, &m.onClose, func(fn func(Reason, error)) { fn(reason, err) }, "OnClose")
 	for _, s := range m.sockets {
+		s.asked = false
 		switch s.state {
 		case connected:
 			s.down(reason, err, ErrDisconnected)

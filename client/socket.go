@@ -28,7 +28,8 @@ type Socket struct {
 	onError        hooks[func(*Event, error)]
 	lane           lane
 	streams        names
-	done           chan struct{} // closed when it is
+	ctx            context.Context // of handlers; ends when it is closed
+	cancel         context.CancelCauseFunc
 
 	lastID atomic.Uint64 // of acknowledgements
 
@@ -43,6 +44,7 @@ type Socket struct {
 	early      []*Event // that came before CONNECT was answered
 	earlyBytes int
 	asking     context.CancelFunc // ends what is done to send CONNECT; nil if it was sent
+	asked      bool               // CONNECT was sent over the manager's link and is not answered
 	failures   int                // of AuthFunc in a row
 	lastErr    error              // of connecting
 	waiters    []*waiter
@@ -121,14 +123,15 @@ func (s *Socket) connect(ctx context.Context, once bool) error {
 		err := m.closedError()
 		m.mu.Unlock()
 		return err
-	case idle:
+	}
+	s.waiters = append(s.waiters, w)
+	if s.state == idle {
 		s.state = connecting
 		s.lastErr = nil
 		if m.link != nil && !m.leaving {
-			m.ask(s)
+			m.ask(s) // which may fail at once
 		}
 	}
-	s.waiters = append(s.waiters, w)
 	m.start()
 	m.mu.Unlock()
 	select {
@@ -144,8 +147,13 @@ func (s *Socket) connect(ctx context.Context, once bool) error {
 		return err
 	default:
 	}
-	if s.lastErr != nil {
-		return fmt.Errorf("%w (the last failure: %w)", context.Cause(ctx), s.lastErr)
+	return givenUp(ctx, s.lastErr)
+}
+
+// givenUp is what a call of Connect returns that did not wait for the end.
+func givenUp(ctx context.Context, last error) error {
+	if last != nil {
+		return fmt.Errorf("%w (the last failure: %w)", context.Cause(ctx), last)
 	}
 	return context.Cause(ctx)
 }
@@ -208,6 +216,10 @@ func (s *Socket) stop(next state, err error) {
 	s.state = next
 	s.early, s.earlyBytes = nil, 0
 	s.unask()
+	if s.asked {
+		s.asked = false
+		s.manager.link.abandon(s.namespace)
+	}
 	s.resolve(err, true)
 }
 
@@ -222,7 +234,7 @@ func (s *Socket) unask() {
 // finish makes the socket closed. Called with mu held, when it is not connected.
 func (s *Socket) finish(err error) {
 	s.stop(closed, err)
-	close(s.done)
+	s.cancel(err)
 	s.lane.close()
 	s.drop(err)
 }
@@ -238,12 +250,13 @@ func (s *Socket) up(id, pid string) {
 	if !s.recovered {
 		s.offset = ""
 	}
+	s.asked = false
 	s.failures, s.lastErr = 0, nil
 	s.unask()
 	for _, e := range s.early {
 		e.life = s.life
 		s.note(&e.in)
-		s.lane.post(func() { s.dispatch(e) })
+		s.lane.postEvent(e, e.in.size)
 	}
 	s.early, s.earlyBytes = nil, 0
 	s.flush()
@@ -258,11 +271,14 @@ func (s *Socket) down(reason Reason, err, lost error) {
 	s.state = connecting
 	s.id = ""
 	s.lostAcks(lost)
+	s.manager.change()
+	s.lane.end(s.life)
 	notify(s, &s.onDisconnect, func(fn func(Reason, error)) { fn(reason, err) }, "OnDisconnect")
 }
 
 // refused ends an attempt for good. Called with mu held.
 func (s *Socket) refused(err error) {
+	s.asked = false
 	s.lastErr = err
 	s.stop(idle, err)
 	s.connectFailed(err)
@@ -295,6 +311,9 @@ func notify[F any](s *Socket, h *hooks[F], call func(F), name string) {
 // ask sends CONNECT for a socket over the manager's link, once its payload is known. Called with mu held.
 func (m *Manager) ask(s *Socket) {
 	s.unask()
+	if m.link.isAbandoned(s.namespace) {
+		return // answered calls again
+	}
 	if s.opts.AuthFunc == nil {
 		m.sendConnect(s, s.opts.Auth)
 		return
@@ -361,6 +380,7 @@ func (m *Manager) sendConnect(s *Socket, auth any) {
 		s.refused(fmt.Errorf("%w: %w", ErrAuth, err))
 		return
 	}
+	s.asked = true
 	_ = m.link.send(true, p) // if it is lost, so is the connection, and that we are told
 }
 

@@ -142,16 +142,17 @@ func (s *Socket) ask(event string, args []any, settle func(*Reply, error)) (with
 		return nil, err
 	}
 	p.args = s.shown(args)
-	if err := s.transmit(p, flags{}, &pending{settle: settle, lane: &s.lane}); err != nil {
+	wanted := &pending{settle: settle, lane: &s.lane}
+	if err := s.transmit(p, flags{}, wanted); err != nil {
 		return nil, err
 	}
 	return func() bool {
 		s.manager.mu.Lock()
 		defer s.manager.mu.Unlock()
-		if !s.buffer.has(id) {
+		if wanted.waits == nil {
 			return false
 		}
-		s.buffer.remove(id)
+		s.buffer.remove(wanted.waits)
 		delete(s.acks, id)
 		s.manager.change()
 		return true
@@ -223,7 +224,7 @@ func (f *feed) put(e *Event) {
 	for !f.append(e) {
 		select {
 		case <-f.room:
-		case <-f.socket.done:
+		case <-f.socket.ctx.Done():
 			return
 		case <-f.left:
 			return
@@ -260,7 +261,7 @@ func (f *feed) take(ctx context.Context) (*Event, error) {
 		select {
 		case <-f.ready:
 		case <-f.ended:
-		case <-f.socket.done:
+		case <-f.socket.ctx.Done():
 		case <-ctx.Done():
 		}
 	}
@@ -274,7 +275,7 @@ func (f *feed) over() (bool, error) {
 	default:
 	}
 	select {
-	case <-f.socket.done:
+	case <-f.socket.ctx.Done():
 		return true, ErrClosed
 	default:
 		return false, nil

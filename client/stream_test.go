@@ -300,7 +300,7 @@ func TestNothingIsLeft(t *testing.T) {
 		for range 3 {
 			_ = Events[int](ctx, s, "n")
 		}
-		if n := len(s.routes.of("n").all()); n != 3 {
+		if n := len(s.routes.handlers([]byte("n"))); n != 3 {
 			t.Errorf("%d handlers", n)
 		}
 		cancel()
@@ -314,7 +314,7 @@ func TestNothingIsLeft(t *testing.T) {
 		}()
 		synctest.Wait()
 		for _, name := range []string{"n", "numbers"} {
-			if n := len(s.routes.of(name).all()); n != 0 {
+			if n := len(s.routes.handlers([]byte(name))); n != 0 {
 				t.Errorf("%s: %d handlers", name, n)
 			}
 		}

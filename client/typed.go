@@ -61,8 +61,12 @@ func OnRequest[In, Out any](s *Socket, e event.Request[In, Out], h func(ctx cont
 		out, err := h(ctx, in)
 		returned = true
 		if err == nil && ev.WantsAck() {
-			if err = ev.Ack(arguments(out)...); errors.Is(err, ErrAcked) || errors.Is(err, ErrDisconnected) {
+			switch err = ev.Ack(arguments(out)...); {
+			case errors.Is(err, ErrAcked), errors.Is(err, ErrDisconnected):
 				return // nobody waits for it
+			case errors.Is(err, ErrBufferFull): // an error in its stead would not be true
+				s.fail(ev, err)
+				return
 			}
 		}
 		if err == nil {
