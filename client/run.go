@@ -87,6 +87,7 @@ func (m *Manager) next(ctx context.Context, attempt *int, err error) (_ context.
 		if m.ended == nil && m.ctx.Err() == nil && m.isWanted() { // again, meanwhile
 			*attempt = 0
 			m.stop()
+			m.drop() // as if it had come later: nothing that was left is taken up again
 			return m.begin(), true
 		}
 		m.halt()
