@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -126,6 +127,39 @@ func TestAuth(t *testing.T) {
 				t.Errorf("%T as auth: %v", auth, err)
 			}
 		}
+	})
+}
+
+// asker is an auth whose encoding asks the socket that it is for.
+type asker struct{ s **Socket }
+
+func (a asker) MarshalJSON() ([]byte, error) {
+	return json.Marshal(map[string]bool{"connected": (*a.s).Connected()})
+}
+
+// The program may call the socket while its auth is made, and an AuthFunc that ends its goroutine has failed.
+func TestAuthCallsSocket(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, transports []Transport) {
+		site := newSite(t, socketio.Options{})
+		var s *Socket
+		o := site.options(transports...)
+		o.Auth = asker{&s}
+		s = site.client("", o)
+		connect(t, s)
+		exits := true
+		o.Auth, o.AuthFunc = nil, func(context.Context) (any, error) {
+			if exits {
+				exits = false
+				runtime.Goexit()
+			}
+			return nil, nil
+		}
+		s = site.client("", o)
+		r := newRecord()
+		s.OnConnectError(func(err error) { r.add("%v", errors.Is(err, errAuthExit)) })
+		connect(t, s)
+		r.want(t, "true")
 	})
 }
 

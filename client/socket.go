@@ -314,37 +314,57 @@ func (m *Manager) ask(s *Socket) {
 	if m.link.isAbandoned(s.namespace) {
 		return // answered calls again
 	}
-	if s.opts.AuthFunc == nil {
-		m.sendConnect(s, s.opts.Auth)
+	if s.opts.AuthFunc == nil && s.opts.Auth == nil {
+		m.sendConnect(s, parser.Raw{})
 		return
 	}
 	ctx, cancel := context.WithCancel(m.link.ctx)
 	s.asking = cancel
-	m.crew.goes(func() {
-		auth, err := m.authOf(ctx, s)
-		m.mu.Lock()
-		defer m.mu.Unlock()
-		if ctx.Err() != nil {
-			return
-		}
-		if err != nil {
-			m.authFailed(ctx, s, err)
-			return
-		}
-		m.sendConnect(s, auth)
+	m.crew.goes(func() { // it is the program that is asked and encoded, which may take its time, or call us
+		auth, err := parser.Raw{}, errAuthExit
+		defer func() {
+			m.mu.Lock()
+			defer m.mu.Unlock()
+			switch {
+			case ctx.Err() != nil:
+			case err == nil:
+				m.sendConnect(s, auth)
+			case errors.Is(err, errNotObject):
+				s.refused(err)
+			default:
+				m.authFailed(ctx, s, err)
+			}
+		}()
+		auth, err = s.auth(ctx)
 	})
 }
 
-func (m *Manager) authOf(ctx context.Context, s *Socket) (auth any, err error) {
+// errAuthExit is the error of an AuthFunc that has ended its goroutine.
+var errAuthExit = fmt.Errorf("%w: AuthFunc has not returned", ErrAuth)
+
+// auth is the program's payload of CONNECT, an object.
+func (s *Socket) auth(ctx context.Context) (raw parser.Raw, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = fmt.Errorf("%w: AuthFunc panicked: %v", ErrAuth, v)
+			err = fmt.Errorf("%w: panic: %v", ErrAuth, v)
 		}
 	}()
-	if auth, err = s.opts.AuthFunc(ctx); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrAuth, err)
+	auth := s.opts.Auth
+	if s.opts.AuthFunc != nil {
+		if auth, err = s.opts.AuthFunc(ctx); err != nil {
+			return raw, fmt.Errorf("%w: %w", ErrAuth, err)
+		}
 	}
-	return auth, nil
+	if auth == nil {
+		return raw, nil
+	}
+	switch raw, err = parser.NewRaw(auth); {
+	case err != nil:
+		return raw, fmt.Errorf("%w: %w: %w", ErrAuth, errNotObject, err)
+	case len(raw.JSON) < 2 || raw.JSON[0] != '{' || len(raw.Attachments) > 0:
+		return raw, fmt.Errorf("%w: %w", ErrAuth, errNotObject)
+	}
+	return raw, nil
 }
 
 // authFailed has AuthFunc asked again later. Called with mu held.
@@ -369,7 +389,7 @@ func (m *Manager) authFailed(ctx context.Context, s *Socket, err error) {
 }
 
 // sendConnect is called with mu held.
-func (m *Manager) sendConnect(s *Socket, auth any) {
+func (m *Manager) sendConnect(s *Socket, auth parser.Raw) {
 	payload, err := s.connectPayload(auth)
 	if err != nil {
 		s.refused(err)
@@ -387,22 +407,12 @@ func (m *Manager) sendConnect(s *Socket, auth any) {
 var errNotObject = errors.New("it has to be encoded as a JSON object without bytes")
 
 // connectPayload is auth, and before it what the server needs to recover the connection (C-18).
-func (s *Socket) connectPayload(auth any) (any, error) {
-	if auth == nil && s.pid == "" {
+func (s *Socket) connectPayload(auth parser.Raw) (any, error) {
+	switch {
+	case auth.JSON == nil && s.pid == "":
 		return nil, nil
-	}
-	raw := parser.Raw{JSON: []byte("{}")}
-	if auth != nil {
-		var err error
-		if raw, err = parser.NewRaw(auth); err != nil {
-			return nil, fmt.Errorf("%w: %w", ErrAuth, err)
-		}
-		if len(raw.JSON) < 2 || raw.JSON[0] != '{' || len(raw.Attachments) > 0 {
-			return nil, fmt.Errorf("%w: %w", ErrAuth, errNotObject)
-		}
-	}
-	if s.pid == "" {
-		return raw, nil
+	case s.pid == "":
+		return auth, nil
 	}
 	// The offset is exact because events that had come ahead of an answer that did not come were dropped. A server of Perch sends
 	// them again then, while the official client, which keeps them uncounted, has to begin anew; to Node's servers it means nothing.
@@ -411,10 +421,10 @@ func (s *Socket) connectPayload(auth any) (any, error) {
 		Offset      string `json:"offset,omitzero"`
 		ExactOffset bool   `json:"exactOffset"`
 	}{s.pid, s.offset, true})
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrAuth, err)
+	if err != nil || auth.JSON == nil {
+		return recovery, err
 	}
-	rest := bytes.TrimLeft(raw.JSON[1:], " \t\r\n")
+	rest := bytes.TrimLeft(auth.JSON[1:], " \t\r\n")
 	if rest[0] == '}' {
 		return recovery, nil
 	}

@@ -264,14 +264,22 @@ func TestGoroutines(t *testing.T) {
 			if way.upgrade {
 				<-c.upgraded
 			}
-			synctest.Wait()
-			stacks := make([]byte, 1<<20)
-			stacks = stacks[:runtime.Stack(stacks, true)]
+			all := make([]byte, 1<<20)
+			var stacks []byte
+			frames := 0
+			for range 100 { // a goroutine that has ended may be seen for a moment more, under the name of who made it
+				synctest.Wait()
+				stacks = all[:runtime.Stack(all, true)]
+				if frames = bytes.Count(stacks, []byte("engine.(*Conn).")); frames <= []int{2, 4, 4}[i] {
+					break
+				}
+				runtime.Gosched()
+			}
 			if n := bytes.Count(stacks, []byte("engine.(*Conn).Serve(")); n != 1 {
 				t.Errorf("%s: %d goroutines in Serve", way.name, n)
 			}
-			if n := bytes.Count(stacks, []byte("engine.(*Conn).")); n > []int{2, 4, 4}[i] {
-				t.Errorf("%s: %d frames of the connection's:\n%s", way.name, n, stacks)
+			if frames > []int{2, 4, 4}[i] {
+				t.Errorf("%s: %d frames of the connection's:\n%s", way.name, frames, stacks)
 			}
 			if n := bytes.Count(stacks, []byte("engine.(*Conn).write(")); n != 0 {
 				t.Errorf("%s: the writer runs", way.name)
