@@ -98,6 +98,9 @@ func startServer(ctx context.Context, self string) (url string, stop func(), err
 // disturbed least.
 func (p *plan) undisturbed(ctx context.Context, self, client, scenario string) (best result, err error) {
 	for i := range p.again + 1 {
+		if err := p.awaitQuiet(ctx); err != nil {
+			return best, err
+		}
 		before, err := p.machine(ctx)
 		if err != nil {
 			return best, err
@@ -119,6 +122,26 @@ func (p *plan) undisturbed(ctx context.Context, self, client, scenario string) (
 		}
 	}
 	return best, nil
+}
+
+// awaitQuiet waits until nobody has used the machine for a second, but not too long.
+func (p *plan) awaitQuiet(ctx context.Context) error {
+	for end := time.Now().Add(p.wait); time.Now().Before(end); {
+		before, err := p.machine(ctx)
+		if err != nil {
+			return err
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		after, err := p.machine(ctx)
+		if err != nil || after.busy-before.busy <= disturbed*(after.all-before.all) {
+			return err
+		}
+	}
+	return nil
 }
 
 // disturbed is the share of the machine that others may have while something is measured.

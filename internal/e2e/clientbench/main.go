@@ -16,9 +16,10 @@ import (
 // plan is what is to be measured, and one measurement of it for a client process.
 type plan struct {
 	rounds      int
-	again       int // how often a measurement that others disturb is made again
-	connections int // of each scenario but idle and conn
-	idle        int // connections of idle
+	again       int           // how often a measurement that others disturb is made again
+	wait        time.Duration // for others to leave the machine alone
+	connections int           // of each scenario but idle and conn
+	idle        int           // connections of idle
 	warm, time  time.Duration
 	scenarios   string
 	clients     string
@@ -47,6 +48,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	flags := flag.NewFlagSet("clientbench", flag.ContinueOnError)
 	flags.IntVar(&p.rounds, "rounds", 5, "how often everything is measured; what is printed are medians")
 	flags.IntVar(&p.again, "again", 3, "how often a measurement is made again if others have used the machine meanwhile")
+	flags.DurationVar(&p.wait, "wait", 10*time.Second, "how long to wait for others to leave the machine alone, before each")
 	flags.IntVar(&p.connections, "connections", 100, "connections of a client, or calls of Connect at once")
 	flags.IntVar(&p.idle, "idle", 2000, "connections of the scenario idle")
 	flags.DurationVar(&p.warm, "warm", 2*time.Second, "how long a client runs before it is measured")

@@ -25,7 +25,7 @@ func TestCompare(t *testing.T) {
 	var out bytes.Buffer
 	profiles := t.TempDir()
 	args := []string{
-		"-rounds", "1", "-again", "0", "-connections", "3", "-idle", "20", "-warm", "50ms", "-time", "100ms",
+		"-rounds", "1", "-again", "0", "-wait", "0s", "-connections", "3", "-idle", "20", "-warm", "50ms", "-time", "100ms",
 		"-script", "client.mjs", "-profiles", profiles,
 	}
 	if err := run(t.Context(), args, nil, &out); err != nil {
