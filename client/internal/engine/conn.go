@@ -61,6 +61,7 @@ type Conn struct {
 	leaving     bool // the last words are being said: nothing is asked of the server any more
 	queue       queue
 	writing     bool          // the writer runs
+	alone, vain int           // see gatherLocked
 	changed     chan struct{} // closed at the next change that somebody waits for; nil while nobody does
 	reason      Reason        // why it ended, or why it is being closed
 	err         error

@@ -14,6 +14,8 @@ const (
 	keepList = 32 << 10
 	// maxPongs is how many pongs may wait: they are outside the bounds, and a server that reads nothing may ping all the time.
 	maxPongs = 16
+	// maxAlone is how many writes at most are made without looking whether there is more to write.
+	maxAlone = 31
 )
 
 // queue is what is to be sent. The connection's lock owns it, but for what the writer has taken: out[next:] is its own.
@@ -184,10 +186,7 @@ func (c *Conn) write() {
 	defer c.tasks.Done()
 	c.mu.Lock()
 	if c.ws != nil {
-		// Whoever is about to send more gets to do it first, so that it leaves with the same write.
-		c.mu.Unlock()
-		runtime.Gosched()
-		c.mu.Lock()
+		c.gatherLocked()
 	}
 	for c.queue.packets > 0 && c.upgrade == nil && c.state != ended {
 		items, ws := c.queue.take(), c.ws
@@ -212,6 +211,25 @@ func (c *Conn) write() {
 	c.writing = false
 	c.signalLocked()
 	c.mu.Unlock()
+}
+
+// gatherLocked lets whoever is about to send more do it first, so that it leaves with the same write. Where nobody does, this costs a
+// tenth of what the message costs: the more often it was in vain, the less often it is tried.
+func (c *Conn) gatherLocked() {
+	if c.alone > 0 {
+		c.alone--
+		return
+	}
+	waiting := c.queue.packets
+	c.mu.Unlock()
+	runtime.Gosched()
+	c.mu.Lock()
+	if c.queue.packets > waiting {
+		c.vain = 0
+		return
+	}
+	c.vain = min(2*c.vain+1, maxAlone)
+	c.alone = c.vain
 }
 
 func (c *Conn) writeFailed(ws *webSocket, err error) (Reason, error) {
