@@ -251,7 +251,9 @@ func (r *Recovering) Save(s adapter.Session) {
 			h.Last = back.last
 		}
 		if back.last != nil { // perhaps it was not let in, or lost again so early that nothing of what it had missed has arrived
+			restored := h.Seen
 			h = back.before.then(back.at, h)
+			h.Back, h.BackLast = restored, back.last
 		}
 	}
 	s.Rooms = h.rooms()

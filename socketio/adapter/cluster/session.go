@@ -30,6 +30,9 @@ type history struct {
 	Floor place  `json:"floor,omitzero"` // what was addressed to it up to there is not remembered completely
 	Hole  place  `json:"hole,omitzero"`  // who has not got everything up to there cannot get it any more
 	Stays []stay `json:"stays,omitzero"`
+	// Back is where nothing was missing when it was restored, if what it had missed has arrived: up to BackLast, the last of it.
+	Back     place  `json:"back,omitzero"`
+	BackLast *place `json:"backLast,omitzero"`
 }
 
 // stay is a time in a room. It was meant by what is behind From, up to To if it has left.

@@ -41,6 +41,12 @@ func newWalk(s adapter.Session, h history, offset string) (*walk, error) {
 			w.from = seen
 		}
 	}
+	if h.BackLast != nil && offset != "" && seen.reaches(*h.BackLast) {
+		w.behind = append(w.behind, h.Back)
+		if h.Back.later(w.from) {
+			w.from = h.Back
+		}
+	}
 	if h.Last == nil || offset != "" && seen.reaches(*h.Last) { // nothing was on its way to it
 		w.behind = append(w.behind, h.Lost)
 		w.from = h.Lost
