@@ -103,7 +103,7 @@ func (s *service) attach() {
 		m.join(n)
 	}
 	// The root namespace exists without a gateway too (N-9), and answers.
-	if s.namespaces["/"] == nil {
+	if s.namespaces["/"] == nil && s.speaksSocketIO("") {
 		s.io.Of("/").HandleUnknown(s.app.wire.unknown)
 		s.app.guardConnections(s.io.Of("/"))
 	}
@@ -113,6 +113,9 @@ func (n *namespace) prepare() {
 	// Before anyone can see the socket as a member of the namespace; a recovered one skips the middlewares.
 	n.io.OnOpen(func(io *socketio.Socket) { io.SetOwner(&Socket{io: io}) })
 	n.io.HandleUnknown(n.service.app.wire.unknown)
+	if !n.service.speaksSocketIO(n.name) {
+		n.io.Use(plainOnly)
+	}
 	n.service.app.guardConnections(n.io)
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"path"
 	"reflect"
 	"slices"
@@ -30,6 +31,8 @@ type service struct {
 	cors       *CORS
 	io         *socketio.Server
 	namespaces map[string]*namespace // by name; complete once New has returned
+
+	mountpoints []mountpoint
 }
 
 // namespace is a namespace that gateways live in.
@@ -166,6 +169,9 @@ func (a *assembly) group() {
 	for _, m := range a.members {
 		s := a.service(m.endpoint)
 		s.gateways = append(s.gateways, m)
+		if err := s.platform(m); err != nil {
+			a.wrong(m, "%w", err)
+		}
 		switch c := m.options.CORS; {
 		case c == nil:
 		case s.cors == nil:
@@ -217,6 +223,7 @@ func (a *assembly) build() {
 	if a.settings.cors != nil && a.settings.engine.CORS != nil && !sameCORS(a.settings.cors, a.settings.engine.CORS) {
 		a.errs = append(a.errs, errors.New("perch: WithCORS and WithEngine set different CORS: leave it out of WithEngine"))
 	}
+	muxes := make(map[int]*http.ServeMux) // by port
 	for _, s := range a.services {
 		o := socketio.Options{
 			Engine:         a.settings.engine,
@@ -245,6 +252,10 @@ func (a *assembly) build() {
 		for _, m := range a.settings.middlewares {
 			s.io.Engine().Use(m)
 		}
+		if muxes[s.port] == nil {
+			muxes[s.port] = http.NewServeMux()
+		}
+		a.errs = append(a.errs, s.open(muxes[s.port])...)
 	}
 }
 

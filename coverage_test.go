@@ -49,6 +49,8 @@ var outcomes = map[string][]string{
 	"StatusUpgradeRequired":       {"engineio.TestRefusedUpgrades"},
 	"StatusNotImplemented":        {"engineio.TestRefusedUpgrades"},
 	"StatusServiceUnavailable":    {"socketio.TestShutdown"},
+	"StatusInternalServerError":   {"plainws.TestRefusal"},
+	"StatusNotFound":              {"plainws.TestUnknownNamespace"},
 }
 
 // numbers are how tests may write a status.
@@ -56,6 +58,7 @@ var numbers = map[string]string{
 	"StatusSwitchingProtocols": "101", "StatusOK": "200", "StatusNoContent": "204", "StatusNotModified": "304", "StatusTemporaryRedirect": "307",
 	"StatusBadRequest": "400", "StatusForbidden": "403", "StatusMethodNotAllowed": "405", "StatusRequestEntityTooLarge": "413",
 	"StatusUpgradeRequired": "426", "StatusNotImplemented": "501", "StatusServiceUnavailable": "503",
+	"StatusInternalServerError": "500", "StatusNotFound": "404",
 }
 
 // TestEveryOutcomeIsTested finds every disconnect reason, error code and HTTP status of the code in the tests that
@@ -67,7 +70,7 @@ func TestEveryOutcomeIsTested(t *testing.T) {
 			t.Errorf("%s: no test is named for it in outcomes", name)
 		}
 	}
-	dirs := map[string]string{"e2e": filepath.Join("internal", "e2e"), "engineio": "engineio", "socketio": "socketio"}
+	dirs := map[string]string{"e2e": filepath.Join("internal", "e2e"), "engineio": "engineio", "socketio": "socketio", "plainws": "plainws"}
 	for name, tests := range outcomes {
 		said := name
 		if numbers[name] != "" {

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
+	"strings"
 
 	"github.com/perch-go/perch/internal/payload"
 	"github.com/perch-go/perch/socketio"
@@ -96,7 +98,22 @@ type refusalData struct {
 }
 
 func (e *Error) refusal() *socketio.ConnectError {
-	return &socketio.ConnectError{Message: e.Message, Data: refusalData{Code: e.code(), Details: e.Details}}
+	return &socketio.ConnectError{Message: e.Message, Data: refusalData{Code: e.code(), Details: e.Details}, Status: e.status()}
+}
+
+// status is the HTTP status of a plain WebSocket client's refusal.
+func (e *Error) status() int {
+	switch code := e.code(); {
+	case code == CodeInternal:
+		return http.StatusInternalServerError
+	case code == CodeBadPayload, code == CodeInvalid:
+		return http.StatusBadRequest
+	case code == CodeTimeout:
+		return http.StatusServiceUnavailable
+	case strings.EqualFold(code, "unauthorized"):
+		return http.StatusUnauthorized
+	}
+	return http.StatusForbidden
 }
 
 // internal is all that a client learns of an error that is not an Error.

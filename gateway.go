@@ -42,6 +42,9 @@ type Options struct {
 	// TLS serves a port of the gateway's own over TLS. Nil is plain TCP. It needs a
 	// Port: on the shared one TLS is the business of whoever listens.
 	TLS *tls.Config
+	// Platforms are the kinds of clients that the namespace is for: [SocketIO], plainws.At("/ws"). Nil leaves it to the
+	// other gateways of the namespace, and without one to Socket.IO alone.
+	Platforms []Platform
 	// CORS lets pages of other origins in. Nil is the app's default, see [WithCORS];
 	// without that, only pages of the server's own origin.
 	CORS *CORS

@@ -180,6 +180,7 @@ func On3[A, B, C, Out any](r *Router, name string, handler func(ctx context.Cont
 
 // counted is an error unless the event has n arguments.
 func counted(ec *ExecutionContext, n int) error {
+	ec.event.Spread()
 	if got := ec.NumArgs(); got != n {
 		return Errorf(CodeBadPayload, "%d arguments are wanted, there are %d", n, got)
 	}

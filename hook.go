@@ -13,7 +13,7 @@ func (a *App) guardConnections(io *socketio.Namespace) {
 		return
 	}
 	everyone := &member{label: "of the app", filters: chain([]enhancements{a.scope})}
-	io.Hook(socketio.Hooks{Connection: func(ctx context.Context, io *socketio.Socket) error {
+	io.Hook(socketio.Hooks{Admit: func(ctx context.Context, io *socketio.Socket) error {
 		return a.admit(ctx, everyone, io, func(ctx context.Context, s *Socket) error {
 			return ask(ctx, a.scope.connectionGuards, s)
 		})
@@ -25,14 +25,14 @@ func (m *member) join(n *namespace) {
 	app := n.service.app
 	var hooks socketio.Hooks
 	g, connects := m.gateway.(OnGatewayConnection)
-	if connects || len(m.connectionGuards) > 0 {
+	if len(m.connectionGuards) > 0 {
+		hooks.Admit = func(ctx context.Context, io *socketio.Socket) error {
+			return app.admit(ctx, m, io, func(ctx context.Context, s *Socket) error { return ask(ctx, m.connectionGuards, s) })
+		}
+	}
+	if connects {
 		hooks.Connection = func(ctx context.Context, io *socketio.Socket) error {
-			return app.admit(ctx, m, io, func(ctx context.Context, s *Socket) error {
-				if err := ask(ctx, m.connectionGuards, s); err != nil || !connects {
-					return err
-				}
-				return g.HandleConnection(ctx, s)
-			})
+			return app.admit(ctx, m, io, g.HandleConnection)
 		}
 	}
 	if g, ok := m.gateway.(OnGatewayDisconnect); ok {
@@ -44,7 +44,7 @@ func (m *member) join(n *namespace) {
 			}
 		}
 	}
-	if hooks.Connection != nil || hooks.Disconnect != nil {
+	if hooks.Admit != nil || hooks.Connection != nil || hooks.Disconnect != nil {
 		n.io.Hook(hooks)
 	}
 	for _, r := range m.routes {

@@ -23,6 +23,7 @@ type room struct {
 // would point upwards is a sign that something belongs in another room.
 var house = []room{
 	{"examples/chat", []string{""}},
+	{"plainws", []string{"socketio", "socketio/parser", "internal/jsonscan", "test ", "test client", "test event"}},
 	{"client", []string{"client/internal/engine", "event", "internal/payload", "socketio/parser", "test ", "test socketio", "test socketio/parser/msgpack", "test engineio", "test internal/stream"}},
 	{"", []string{"event", "internal/payload", "socketio", "socketio/adapter", "engineio", "test socketio/adapter/cluster", "test socketio/parser", "test socketio/parser/msgpack"}},
 	{"socketio", []string{"socketio/adapter", "socketio/parser", "engineio", "internal/wheel", "internal/coding", "test socketio/adapter/cluster", "test socketio/parser/msgpack"}},

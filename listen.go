@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -24,23 +23,9 @@ func (a *App) Mount(mux *http.ServeMux) {
 	}
 }
 
-// mount takes the path with and without its last slash, for clients differ in it and
-// the mux's redirect would lose an upgrade.
 func (s *service) mount(mux *http.ServeMux) {
-	mux.Handle(s.path, s)
-	if short := strings.TrimSuffix(s.path, "/"); short != "" {
-		mux.Handle(short, s)
-	}
-}
-
-// ServeHTTP is the server, as far as the app lets anyone in.
-func (s *service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch s.app.state.Load() {
-	case made, starting:
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, "the server is starting", http.StatusServiceUnavailable)
-	default: // once stopped, the engine refuses what is new and answers what is not
-		s.io.ServeHTTP(w, r)
+	for _, at := range s.mountpoints {
+		mux.Handle(at.pattern, at.handler)
 	}
 }
 

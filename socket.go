@@ -57,6 +57,15 @@ func (s *Socket) Namespace() string {
 	return s.io.Namespace().Name()
 }
 
+// PathValue is what a wildcard stands for, of the namespace's pattern or of the path that a
+// plain WebSocket client has connected to; empty if there is none of that name.
+func (s *Socket) PathValue(name string) string {
+	if s.io == nil {
+		return ""
+	}
+	return s.io.PathValue(name)
+}
+
 // Handshake is the request the client came with; nil without a connection.
 func (s *Socket) Handshake() *Handshake {
 	if s.io == nil {

@@ -80,13 +80,14 @@ func (w wire) payload(ec *ExecutionContext, shown *Error) any {
 // used up cannot tell it.
 func (w wire) deliver(ec *ExecutionContext, shown *Error) error {
 	payload := w.payload(ec, shown)
+	plain := ec.event.Socket().Plain() // whose answer is the event "exception", with the id
 	var err error
 	told := false
-	if w.Delivery != DeliverException && ec.WantsAck() {
-		err = ec.event.Ack(payload)
+	if ec.WantsAck() && (plain || w.Delivery != DeliverException) {
+		err = ec.event.AckError(exception, payload)
 		told = !errors.Is(err, socketio.ErrAcked)
 	}
-	if !told || w.Delivery == DeliverBoth && err == nil {
+	if !told || w.Delivery == DeliverBoth && err == nil && !plain {
 		err = ec.event.Socket().Emit(exception, payload)
 	}
 	if errors.Is(err, socketio.ErrDisconnected) {

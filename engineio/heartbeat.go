@@ -22,7 +22,7 @@ func (s *Session) onBeat() {
 	default:
 		s.awaitingPong, s.refreshed = true, false
 		s.server.wheel.Schedule(&s.beat, s.server.opts.PingTimeout, s.beatFn)
-		s.addPacketLocked(packetPing, nil)
+		s.addPingLocked()
 		s.offerUnlock()
 	}
 }

@@ -29,6 +29,9 @@ type Message struct {
 	// or random (S-68). An answer to a poll is left as it is if all its messages ask for it;
 	// a WebSocket with compression leaves this one (in the reference only polling cares).
 	NoCompress bool
+	// Plain leaves out what Engine.IO puts before a text message: the message is for sessions of
+	// Server.ServePlain, and for no other. It is set before anything is appended.
+	Plain bool
 
 	// frames is a sequence of unmasked WebSocket frames, which is what nearly every session
 	// writes as it is. Polling takes it apart again.
@@ -39,7 +42,11 @@ type Message struct {
 
 // AppendText adds a text message. The payload is copied; it must be valid UTF-8.
 func (m *Message) AppendText(payload []byte) {
-	m.frames = appendText(m.frames, packetMessage, payload)
+	if m.Plain {
+		m.frames = append(wsframe.AppendHeader(m.frames, wsframe.Text, len(payload)), payload...)
+	} else {
+		m.frames = appendText(m.frames, packetMessage, payload)
+	}
 	m.packets++
 }
 

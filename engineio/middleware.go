@@ -41,19 +41,27 @@ func (l *link) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*l.next.Load
 
 // passage is a request's way through the middlewares. It outlives the request in the context of a
 // session, so it is small and knows nothing of the request.
-type passage struct{ arrived atomic.Bool }
+type passage struct {
+	arrived atomic.Bool
+	plain   *Plain
+}
 
 type passageKey struct{}
 
-// pass sends a request through the middlewares.
-func (s *Server) pass(chain http.Handler, w http.ResponseWriter, r *http.Request) {
-	p, probe := new(passage), &probeWriter{ResponseWriter: w}
+// pass sends a request through the middlewares, and on to where it belongs: plain is nil for Engine.IO.
+func (s *Server) pass(w http.ResponseWriter, r *http.Request, plain *Plain) {
+	chain := s.chain.Load()
+	if chain == nil {
+		s.dispatch(w, r, plain)
+		return
+	}
+	p, probe := &passage{plain: plain}, &probeWriter{ResponseWriter: w}
 	r = r.WithContext(context.WithValue(r.Context(), passageKey{}, p))
 	defer func() {
 		if p.arrived.Load() {
 			return // what happens beyond the middlewares, a panic included, is not their failure
 		}
-		e := &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Context: ContextMiddlewareFailure}
+		e := &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Context: ContextMiddlewareFailure, plain: plain != nil}
 		if v := recover(); v == http.ErrAbortHandler {
 			panic(v) // net/http's own way to cut an answer short: it is for the server around us, which logs nothing
 		} else if v != nil {
@@ -66,13 +74,24 @@ func (s *Server) pass(chain http.Handler, w http.ResponseWriter, r *http.Request
 		}
 		s.refuseFor(w, e)
 	}()
-	chain.ServeHTTP(probe, r)
+	(*chain).ServeHTTP(probe, r)
 }
 
 // arrive is the end of the chain.
 func (s *Server) arrive(w http.ResponseWriter, r *http.Request) {
+	var plain *Plain
 	if p, ok := r.Context().Value(passageKey{}).(*passage); ok {
 		p.arrived.Store(true)
+		plain = p.plain
+	}
+	s.dispatch(w, r, plain)
+}
+
+// dispatch is what lies behind the middlewares.
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, plain *Plain) {
+	if plain != nil {
+		s.servePlain(w, r, plain)
+		return
 	}
 	s.serve(w, r)
 }

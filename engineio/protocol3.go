@@ -39,9 +39,20 @@ func newProtocol3(r *http.Request) *protocol3 {
 	return p
 }
 
-// Protocol returns the Engine.IO protocol version that the client speaks, 4 or 3.
+// speak makes a session one of the protocol that its request asks for.
+func (s *Session) speak(r *http.Request) {
+	if protocolOf(r) == 3 {
+		s.v3 = newProtocol3(r)
+	}
+}
+
+// Protocol returns the Engine.IO protocol version that the client speaks, 4 or 3, or 0 for a plain session, see
+// Server.ServePlain.
 func (s *Session) Protocol() int {
-	if s.v3 != nil {
+	switch {
+	case s.plain:
+		return 0
+	case s.v3 != nil:
 		return 3
 	}
 	return 4

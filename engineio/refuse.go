@@ -59,6 +59,8 @@ type ConnectionError struct {
 	Context string
 	// Err is what a function of Options returned, or what was wrong with the connection. It may be nil.
 	Err error
+
+	plain bool // a request of ServePlain
 }
 
 func (e *ConnectionError) Error() string {
@@ -83,6 +85,14 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, c Code, context 
 // refuseFor is refuse with more to say.
 func (s *Server) refuseFor(w http.ResponseWriter, e *ConnectionError) {
 	s.report(e)
+	if e.plain {
+		status := http.StatusBadRequest
+		if e.Code == CodeForbidden {
+			status = http.StatusForbidden
+		}
+		s.writeBody(w, e.Request, status, "text/plain; charset=utf-8", e.Message)
+		return
+	}
 	if isUpgrade(e.Request) {
 		// An upgrade request gets plain words: nobody parses the body of a failed handshake.
 		s.writeBody(w, e.Request, http.StatusBadRequest, "text/html", e.Message)

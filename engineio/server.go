@@ -58,33 +58,36 @@ func (s *Server) stopping() bool { return s.refusing.Load() }
 // look at the path: that is up to who mounts the server (S-1, S-12), and so are upgrade requests for
 // other paths, which net/http gives to their own handlers (S-22).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.turnedAway(w, r) {
+	if s.turnedAway(w, r) || s.refuseOrigin(w, r, nil) || s.refuseJSONP(w, r) || s.preflight(w, r) {
 		return
 	}
-	if !validOrigin(r.Header.Get("Origin")) {
-		s.refuse(w, r, CodeBadRequest, ContextInvalidOrigin)
-		return
-	}
-	if !s.opts.CORS.Allow(w.Header(), r) {
+	s.pass(w, r, nil)
+}
+
+// refuseOrigin sets the headers of CORS, or refuses the request, and reports whether it did.
+func (s *Server) refuseOrigin(w http.ResponseWriter, r *http.Request, p *Plain) bool {
+	switch {
+	case !validOrigin(r.Header.Get("Origin")):
+		s.refuseFor(w, &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Context: ContextInvalidOrigin, plain: p != nil})
+	case !s.opts.CORS.Allow(w.Header(), r):
 		s.opts.Logger.WarnContext(r.Context(), "request of another origin refused: list the origin in CORS.Origins to allow it",
 			"origin", r.Header.Get("Origin"), "host", r.Host)
-		s.refuse(w, r, CodeForbidden, ContextInvalidOrigin)
-		return
+		s.refuseFor(w, &ConnectionError{Request: r, Code: CodeForbidden, Message: CodeForbidden.String(), Context: ContextInvalidOrigin, plain: p != nil})
+	default:
+		return false
 	}
-	if s.refuseJSONP(w, r) {
-		return
+	return true
+}
+
+// preflight answers the request that a browser sends before one of another origin, and reports whether it was one.
+func (s *Server) preflight(w http.ResponseWriter, r *http.Request) bool {
+	if r.Method != http.MethodOptions || s.opts.CORS == nil {
+		return false
 	}
-	if r.Method == http.MethodOptions && s.opts.CORS != nil {
-		s.opts.CORS.setPreflightHeaders(w.Header(), r)
-		s.setHeaders(w.Header(), r)
-		w.WriteHeader(cmp.Or(s.opts.CORS.PreflightStatus, http.StatusNoContent))
-		return
-	}
-	if chain := s.chain.Load(); chain != nil {
-		s.pass(*chain, w, r)
-		return
-	}
-	s.serve(w, r)
+	s.opts.CORS.setPreflightHeaders(w.Header(), r)
+	s.setHeaders(w.Header(), r)
+	w.WriteHeader(cmp.Or(s.opts.CORS.PreflightStatus, http.StatusNoContent))
+	return true
 }
 
 // turnedAway answers a request if the server is shutting down, and reports whether it did.
@@ -118,17 +121,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, CodeBadRequest, ContextTransportHandshakeError)
 		return
 	}
-	if s.opts.AllowRequest != nil {
-		if err := s.opts.AllowRequest(r); err != nil {
-			s.refuseFor(w, &ConnectionError{Request: r, Code: CodeForbidden, Message: cmp.Or(err.Error(), CodeForbidden.String()), Err: err})
-			return
-		}
-		if r.Context().Err() != nil { // it took too long, most likely for the client
-			s.refuseFor(w, &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Err: context.Cause(r.Context())})
-			return
-		}
-	}
-	if s.turnedAway(w, r) { // AllowRequest and middlewares may have taken their time
+	if !s.allow(w, r, nil) {
 		return
 	}
 	if protocolOf(r) == 3 && !s.opts.AllowEIO3 {
@@ -151,10 +144,30 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	s.servePollingOpen(w, r, id)
 }
 
+// allow asks who is to be asked whether the request may open a session, and reports the answer. If it is no, the client has
+// been told.
+func (s *Server) allow(w http.ResponseWriter, r *http.Request, p *Plain) bool {
+	if s.opts.AllowRequest != nil {
+		if err := s.opts.AllowRequest(r); err != nil {
+			s.refuseFor(w, &ConnectionError{
+				Request: r, Code: CodeForbidden, Message: cmp.Or(err.Error(), CodeForbidden.String()), Err: err, plain: p != nil,
+			})
+			return false
+		}
+		if r.Context().Err() != nil { // it took too long, most likely for the client
+			s.refuseFor(w, &ConnectionError{
+				Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Err: context.Cause(r.Context()), plain: p != nil,
+			})
+			return false
+		}
+	}
+	return !s.turnedAway(w, r) // AllowRequest and middlewares may have taken their time
+}
+
 func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, sid string, t Transport, upgrade bool) {
 	session := s.sessions.find(sid)
 	switch {
-	case session == nil:
+	case session == nil || session.plain:
 		s.refuse(w, r, CodeUnknownSession, "")
 	case protocolOf(r) != session.Protocol():
 		s.refuse(w, r, CodeBadRequest, ContextProtocolMismatch)
@@ -173,6 +186,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, sid string
 
 func (s *Server) servePollingOpen(w http.ResponseWriter, r *http.Request, id string) {
 	session := s.newSession(r, Polling, id)
+	session.speak(r)
 	if s.openSession(session) {
 		session.serveGet(w, r)
 		return
@@ -188,6 +202,11 @@ func (s *Server) openSession(session *Session) bool {
 	session.addPacketLocked(packetOpen, open)
 	session.mu.Unlock()
 	session.attach(s.accept(session))
+	return s.begin(session)
+}
+
+// begin stores a session that has its Handler, and lets what is queued go.
+func (s *Server) begin(session *Session) bool {
 	s.sessions.add(session)
 	s.stats.opened.Add(1)
 	if s.stopping() { // Shutdown may have missed it

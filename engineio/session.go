@@ -76,9 +76,10 @@ func (*unaccepted) HandleClose(Reason, error)  {}
 type state uint8
 
 const (
-	open     state = iota
-	draining       // Close was called: what is queued still leaves, nothing else is accepted
-	closed         // everything is released
+	opening state = iota // a plain session whose handshake is not answered yet; others begin open
+	open
+	draining // Close was called: what is queued still leaves, nothing else is accepted
+	closed   // everything is released
 )
 
 const (
@@ -103,6 +104,7 @@ type Session struct {
 	handshake *Handshake
 	handler   Handler    // see attach
 	v3        *protocol3 // nil for a client of protocol 4
+	plain     bool       // a WebSocket without the protocol, see plain.go
 
 	mu        sync.Mutex
 	state     state
@@ -150,10 +152,8 @@ func (s *Server) newSession(r *http.Request, t Transport, id string) *Session {
 		server:    s,
 		id:        id,
 		handshake: newHandshake(r, s.opts.TrustedProxies),
+		state:     open,
 		transport: t,
-	}
-	if protocolOf(r) == 3 {
-		session.v3 = newProtocol3(r)
 	}
 	session.beatFn = session.onBeat
 	return session
@@ -200,6 +200,13 @@ func (s *Session) Close(reason Reason) {
 // shut moves an open session to draining.
 func (s *Session) shut(reason Reason, err error, status uint16, text string) {
 	s.mu.Lock()
+	if s.state == opening { // nobody is to be told, and nothing to be released
+		s.state = closed
+		s.server.stats.count(reason)
+		s.mu.Unlock()
+		s.server.goroutines.run(func() { s.closedFor(reason, err) })
+		return
+	}
 	if s.state != open {
 		s.mu.Unlock()
 		return
@@ -251,7 +258,7 @@ func (s *Session) end(reason Reason, err error) {
 		stats.ledger.RUnlock()
 		return
 	}
-	wasOpen := s.state == open
+	wasOpen := s.state <= open
 	s.state = closed
 	stats.settle(s.traffic)
 	stats.ledger.RUnlock()

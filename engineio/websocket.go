@@ -60,8 +60,9 @@ type takeover struct {
 
 // takeOver takes the connection of an upgrade request over from net/http. Anything that is wrong with
 // the request is answered before that. The answer itself is returned unwritten, so that it can leave
-// together with the first frames, and so are bytes that the client has sent already.
-func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) (*takeover, error) {
+// together with the first frames, and so are bytes that the client has sent already. protocol is the
+// subprotocol it names, if any.
+func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, protocol string) (*takeover, error) {
 	key := r.Header.Get("Sec-Websocket-Key")
 	decoded, keyErr := base64.StdEncoding.DecodeString(key)
 	switch {
@@ -101,8 +102,8 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request) (*takeover, er
 	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	answer := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
 	answer = base64.StdEncoding.AppendEncode(answer, sum[:])
-	if p := subprotocol(r.Header); p != "" {
-		answer = append(append(answer, "\r\nSec-WebSocket-Protocol: "...), p...)
+	if protocol != "" {
+		answer = append(append(answer, "\r\nSec-WebSocket-Protocol: "...), protocol...)
 	}
 	if extension != "" {
 		answer = append(append(answer, "\r\nSec-WebSocket-Extensions: "...), extension...)
@@ -152,11 +153,12 @@ func (ws *webSocket) use(t *takeover) {
 
 // serveOpen starts a session on a new WebSocket connection.
 func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string) {
-	t, err := s.takeOver(w, r)
+	t, err := s.takeOver(w, r, subprotocol(r.Header))
 	if err != nil {
 		return
 	}
 	session := s.newSession(r, WebSocket, id)
+	session.speak(r)
 	ws := &webSocket{session: session, text: param(r.URL.RawQuery, "b64") != ""}
 	ws.use(t)
 	session.ws = ws
@@ -185,7 +187,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	s.upgrade = ws
 	s.mu.Unlock()
 
-	t, err := s.server.takeOver(w, r)
+	t, err := s.server.takeOver(w, r, subprotocol(r.Header))
 	s.mu.Lock()
 	if err != nil || s.upgrade != ws {
 		if s.upgrade == ws {
@@ -212,7 +214,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 // turnAway accepts a second WebSocket for a session that is upgrading or has upgraded, and closes it
 // at once (spec 3.1): clients understand a closed connection better than a refused one.
 func (s *Server) turnAway(w http.ResponseWriter, r *http.Request) {
-	t, err := s.takeOver(w, r)
+	t, err := s.takeOver(w, r, subprotocol(r.Header))
 	if err != nil {
 		return
 	}
@@ -351,6 +353,11 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 		if ws.probing {
 			return ws.probe(m.Payload)
 		}
+		if s.plain {
+			b.begin()
+			s.deliver(m.Payload, false)
+			return true
+		}
 		if s.v3 != nil {
 			return ws.handled(s.handleText3(m.Payload, b))
 		}
@@ -366,6 +373,10 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 		s.deliver(m.Payload, true)
 	case wsframe.Ping:
 		return ws.control(wsframe.Pong, m.Payload)
+	case wsframe.Pong:
+		if s.plain {
+			s.pong()
+		}
 	case wsframe.Close:
 		code, _ := wsframe.CloseCode(m.Payload)
 		if ws.probing {

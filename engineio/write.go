@@ -48,6 +48,9 @@ func (s *Session) Send(m *Message) error {
 // SendText sends one text message, which is copied. It is the path of short answers: a session that
 // is in a batch allocates nothing for it.
 func (s *Session) SendText(payload []byte) error {
+	if s.plain {
+		return s.sendPlain(payload)
+	}
 	s.mu.Lock()
 	if s.state != open {
 		s.mu.Unlock()

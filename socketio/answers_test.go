@@ -312,10 +312,10 @@ func TestFlags(t *testing.T) {
 	if p := h.Compress(false).Compress(true).packet("x", nil); p.Volatile || p.NoCompress {
 		t.Errorf("%+v", p)
 	}
-	if m, err := h.encoding(p); err != nil || !m.(*engineio.Message).NoCompress {
+	if m, err := h.format.encoding(p); err != nil || !m.(*engineio.Message).NoCompress {
 		t.Errorf("%+v, %v", m, err)
 	}
-	if m := message(parser.Encoded{}, h.Compress(false).flags); !m.NoCompress {
+	if m := h.format.frame(parser.Encoded{}, h.Compress(false).flags); !m.NoCompress {
 		t.Errorf("%+v", m)
 	}
 	clients, sockets := gather(t, h, 1)

@@ -90,7 +90,7 @@ func (n *Namespace) check(p *adapter.Packet) error {
 	if p.Encoded() {
 		return nil
 	}
-	_, err := n.server.encoding(p)
+	_, err := n.server.format.encoding(p)
 	return err
 }
 

@@ -19,6 +19,7 @@ type conn struct {
 	session    *engineio.Session
 	prev, next *conn // on the server's list, under its lock
 	legacy     *legacy
+	plain      *plain // nil: a client of Socket.IO
 
 	mu       sync.Mutex
 	sockets  *Socket      // linked by Socket.next, at most one of a namespace
@@ -46,13 +47,27 @@ var (
 	errPartialTimeout = errors.New("attachments did not arrive in time")
 )
 
+// HandleOpen begins what a client need not ask for.
+func (c *conn) HandleOpen() {
+	if c.plain == nil {
+		c.legacy.open(c)
+		return
+	}
+	c.mu.Lock()
+	s := c.sockets
+	c.mu.Unlock()
+	if s != nil { // or it has ended, just now
+		c.begin(s)
+	}
+}
+
 // HandleMessage handles one message of the client.
 func (c *conn) HandleMessage(data []byte, binary bool) {
-	if binary && c.attach(data) {
+	if binary && c.plain == nil && c.attach(data) {
 		return
 	}
 	e := events.Get().(*Event)
-	if err := e.parse(c.server, data, binary); err != nil {
+	if err := e.parse(c, data, binary); err != nil {
 		e.release()
 		c.abort(engineio.ReasonForcedClose, err) // S-93
 		return
@@ -60,7 +75,7 @@ func (c *conn) HandleMessage(data []byte, binary bool) {
 	c.legacy.splitQuery(&e.packet)
 	c.mu.Lock()
 	over, awaited := c.over, c.partial != nil
-	s := c.find(e.packet.Namespace)
+	s := c.addressee(e.packet.Namespace)
 	if s != nil && e.packet.Attachments > 0 && !over && !awaited {
 		c.await(e, s)
 		c.mu.Unlock()
@@ -78,6 +93,8 @@ func (c *conn) HandleMessage(data []byte, binary bool) {
 	case e.packet.Type == parser.Connect:
 		c.connect(e)
 		e.release()
+	case s == nil && c.plain != nil:
+		e.release() // it was refused, and is about to hear of it
 	case s == nil:
 		e.release()
 		c.abort(engineio.ReasonForcedServerClose, errNotJoined) // S-94
@@ -196,13 +213,13 @@ func (c *conn) connect(e *Event) {
 	if c.live >= maxJoined && ns.dynamic() {
 		c.mu.Unlock()
 		ns.exit()
-		c.refuse(ns.name, connectErrorPayload(*errTooManyNamespaces))
+		c.refuse(ns.name, errTooManyNamespaces.payload())
 		return
 	}
 	if c.sockets != nil && c.auths()+len(e.packet.Data) > maxAuths {
 		c.mu.Unlock()
 		ns.exit()
-		c.refuse(ns.name, connectErrorPayload(*errTooMuchAuth))
+		c.refuse(ns.name, errTooMuchAuth.payload())
 		return
 	}
 	s := newSocket(c, ns, e.packet.Data)
@@ -240,15 +257,31 @@ func (c *conn) refuse(namespace string, p connectErrorPayload) {
 // answerError sends CONNECT_ERROR with data, or with fallback if that cannot be encoded.
 func (c *conn) answerError(namespace string, data, fallback any) {
 	o := parser.Outgoing{Type: parser.ConnectError, Namespace: namespace, Data: data}
-	m, err := c.server.message(o)
+	m, err := c.server.format.message(o)
 	if err != nil {
 		c.server.opts.Logger.Error("socketio: data of a ConnectError cannot be encoded", "namespace", namespace, "error", err)
 		o.Data = fallback
-		m, err = c.server.message(o)
+		m, err = c.server.format.message(o)
 	}
 	if err == nil {
 		_ = c.session.Send(m) // a client that has left needs no answer
 	}
+}
+
+// format is how packets look to the client.
+func (c *conn) format() *format {
+	if c.plain != nil {
+		return c.plain.format
+	}
+	return c.server.format
+}
+
+// addressee returns the socket that a packet is for. Called with mu held.
+func (c *conn) addressee(namespace []byte) *Socket {
+	if c.plain != nil {
+		return c.sockets
+	}
+	return c.find(namespace)
 }
 
 // find returns the socket of a namespace; nil stands for "/". One that the server has disconnected stays on the list until
@@ -330,6 +363,10 @@ func (c *conn) abort(reason engineio.Reason, err error) {
 	c.mu.Unlock()
 	c.server.opts.Logger.Debug("socketio: connection aborted",
 		"session", c.session.ID(), "reason", string(reason), "error", err)
+	if c.plain != nil {
+		c.session.CloseWith(reason, abortCode(reason, err), err.Error())
+		return
+	}
 	c.session.Close(reason)
 }
 
@@ -348,6 +385,9 @@ func (c *conn) HandleClose(reason engineio.Reason, _ error) {
 	}
 	for _, s := range sockets {
 		s.leave(Reason(reason))
+		if c.plain != nil {
+			c.begin(s) // if the session ends before it was open, the socket's lane still has to
+		}
 	}
 	c.server.forget(c)
 }
@@ -362,8 +402,17 @@ func (c *conn) drain() {
 		s.drain()
 	}
 	if idle {
-		c.session.Close(engineio.ReasonForcedServerClose)
+		c.drained()
 	}
+}
+
+// drained ends a connection whose last socket is gone because the server shuts down.
+func (c *conn) drained() {
+	if c.plain != nil {
+		c.session.CloseWith(engineio.ReasonForcedServerClose, closeGoingAway, string(ReasonServerShuttingDown))
+		return
+	}
+	c.session.Close(engineio.ReasonForcedServerClose)
 }
 
 // ended is told by each socket that its lane has ended.
@@ -373,6 +422,6 @@ func (c *conn) ended() {
 	last := c.draining && c.live == 0
 	c.mu.Unlock()
 	if last {
-		c.session.Close(engineio.ReasonForcedServerClose)
+		c.drained()
 	}
 }

@@ -21,7 +21,6 @@ const (
 )
 
 var (
-	errInvalidNamespace  = &ConnectError{Message: messageInvalidNamespace}
 	errTooManyNamespaces = &ConnectError{Message: "too many namespaces"}
 )
 
@@ -49,8 +48,14 @@ func (n *Namespace) PathValue(name string) string {
 	return n.child.values[name]
 }
 
-// PathValue is that of the socket's namespace; see [Namespace.PathValue].
-func (s *Socket) PathValue(name string) string { return s.ns.PathValue(name) }
+// PathValue is that of the socket's namespace, see [Namespace.PathValue], or of a plain client what a wildcard of the pattern stands
+// for by which a mux has found the handler of its request.
+func (s *Socket) PathValue(name string) string {
+	if v := s.ns.PathValue(name); v != "" || s.conn.plain == nil {
+		return v
+	}
+	return s.conn.plain.path[name]
+}
 
 func (s *Server) addParent(names bool, match func(context.Context, string, *Handshake) (map[string]string, error)) *ParentNamespace {
 	p := &ParentNamespace{server: s, match: match, names: names, template: &Namespace{server: s}}
@@ -147,7 +152,7 @@ func (s *Server) adopt(ctx context.Context, sock *Socket) (*Namespace, error) {
 	if ns := s.enter([]byte(name)); ns != nil && !ns.candidate() { // the program has made it meanwhile
 		return ns, nil
 	}
-	return nil, errInvalidNamespace
+	return nil, ErrInvalidNamespace
 }
 
 // create finds or makes a child, and enters it.
@@ -172,7 +177,7 @@ func (s *Server) createLocked(p *ParentNamespace, name string, values map[string
 		return ns, nil, nil, nil
 	}
 	if s.closing.Load() {
-		return nil, nil, nil, errInvalidNamespace
+		return nil, nil, nil, ErrInvalidNamespace
 	}
 	if s.dynamic >= s.opts.MaxNamespaces {
 		if evicted = s.evict(); evicted == nil {

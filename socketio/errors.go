@@ -3,6 +3,7 @@ package socketio
 import (
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/perch-go/perch/engineio"
 	"github.com/perch-go/perch/socketio/adapter"
@@ -32,7 +33,15 @@ var (
 type ConnectError struct {
 	Message string
 	Data    any // encoded as JSON; nil is left out
+	// Status is that of the HTTP answer to a plain WebSocket client that is refused before its handshake is answered. 0 is 403.
+	Status int
 }
+
+func (e *ConnectError) payload() connectErrorPayload { return connectErrorPayload{e.Message, e.Data} }
+
+// ErrInvalidNamespace is what a client is told of a namespace that does not exist (S-74), and what a middleware may say of one that
+// is not to exist for it. It must not be changed.
+var ErrInvalidNamespace = &ConnectError{Message: messageInvalidNamespace, Status: http.StatusNotFound}
 
 func (e *ConnectError) Error() string { return e.Message }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,14 +47,15 @@ const keepBuffer = 16 << 10
 
 // parse reads a message, of which it keeps no part: a packet outlives the read that brought it. A parser of the program's own
 // that panics has refused the message.
-func (e *Event) parse(s *Server, data []byte, binary bool) (err error) {
+func (e *Event) parse(c *conn, data []byte, binary bool) (err error) {
+	f, s := c.format(), c.server
 	defer func() {
 		if v := recover(); v != nil {
-			s.opts.Logger.Error("socketio: panic in the parser", "parser", s.format, "panic", v, "stack", string(debug.Stack()))
+			s.opts.Logger.Error("socketio: panic in the parser", "parser", f.name, "panic", v, "stack", string(debug.Stack()))
 			e.packet, err = parser.Packet{}, errParserPanic
 		}
 	}()
-	e.text, err = s.parser.Parse(&e.packet, e.text[:0], data, binary, s.limits)
+	e.text, err = f.parser.Parse(&e.packet, e.text[:0], data, binary, s.limits)
 	e.attachments = e.packet.Embedded
 	return err
 }
@@ -103,6 +105,14 @@ func (e *Event) Raw(i int) []byte { return rawArg(&e.packet, i) }
 // there is no such argument, and a *parser.DecodeError if it does not fit.
 func (e *Event) Decode(i int, v any) error { return decodeArg(&e.packet, e.attachments, i, v) }
 
+// Spread makes the elements of an array the arguments, where a plain WebSocket client has sent one: what it sends is always one value,
+// and only who handles the event knows that it stands for several.
+func (e *Event) Spread() {
+	if e.socket.conn.plain != nil {
+		e.packet.Spread()
+	}
+}
+
 // WantsAck reports whether the client asked for an acknowledgement.
 func (e *Event) WantsAck() bool { return e.packet.HasID }
 
@@ -124,10 +134,16 @@ func (e *Event) Go(fn func()) {
 
 // Ack answers the event, once; then it returns ErrAcked. Arguments that cannot be encoded are an error that leaves
 // the event as it was, so that something else can be answered.
-func (e *Event) Ack(args ...any) error {
+func (e *Event) Ack(args ...any) error { return e.answer("", args) }
+
+// AckError is Ack for an answer that is an error: to a plain WebSocket client it goes as an event of the name given, with the id of
+// what it answers, since a reply of its own has no mark that tells the two apart; any other gets the payload as the acknowledgement.
+func (e *Event) AckError(event string, payload any) error { return e.answer(event, []any{payload}) }
+
+func (e *Event) answer(event string, args []any) error {
 	switch {
 	case e.acker != nil:
-		return e.acker.Ack(args...)
+		return e.acker.answer(event, args)
 	case !e.packet.HasID:
 		return ErrNoAck
 	case e.acked:
@@ -135,15 +151,21 @@ func (e *Event) Ack(args ...any) error {
 	}
 	e.args = append(e.args[:0], args...)
 	var err error
-	e.out, err = e.socket.ack(e.out[:0], e.packet.ID, e.args)
+	e.out, err = e.socket.answerEvent(e.out[:0], ackID{e.packet.ID, e.packet.RawID}, event, e.args)
 	e.acked = !errors.Is(err, errEncode)
 	return err
+}
+
+// ackID names the event that an answer is for.
+type ackID struct {
+	number uint64
+	raw    []byte // of a plain client, whatever it came up with
 }
 
 // Acker is for an answer after the handler has returned.
 func (e *Event) Acker() *Acker {
 	if e.acker == nil {
-		e.acker = &Acker{socket: e.socket, id: e.packet.ID, wanted: e.packet.HasID}
+		e.acker = &Acker{socket: e.socket, id: ackID{e.packet.ID, slices.Clone(e.packet.RawID)}, wanted: e.packet.HasID}
 		e.acker.acked.Store(e.acked)
 	}
 	return e.acker
@@ -152,13 +174,15 @@ func (e *Event) Acker() *Acker {
 // Acker is safe for concurrent use. It acknowledges one event.
 type Acker struct {
 	socket *Socket
-	id     uint64
+	id     ackID
 	wanted bool
 	acked  atomic.Bool
 }
 
 // Ack does what Event.Ack does.
-func (a *Acker) Ack(args ...any) error {
+func (a *Acker) Ack(args ...any) error { return a.answer("", args) }
+
+func (a *Acker) answer(event string, args []any) error {
 	switch {
 	case !a.wanted:
 		return ErrNoAck
@@ -175,14 +199,18 @@ func (a *Acker) Ack(args ...any) error {
 		}
 	}()
 	var err error
-	b.text, err = a.socket.ack(b.text, a.id, b.args)
+	b.text, err = a.socket.answerEvent(b.text, a.id, event, b.args)
 	encoded = !errors.Is(err, errEncode)
 	return err
 }
 
-// ack builds the answer in dst, which it returns for reuse.
-func (s *Socket) ack(dst []byte, id uint64, args []any) ([]byte, error) {
-	out, err := s.conn.server.parser.Append(dst, parser.Outgoing{Type: parser.Ack, Namespace: s.ns.name, ID: id, HasID: true, Args: args})
+// answerEvent builds the answer in dst, which it returns for reuse.
+func (s *Socket) answerEvent(dst []byte, id ackID, event string, args []any) ([]byte, error) {
+	o := parser.Outgoing{Type: parser.Ack, Namespace: s.ns.name, ID: id.number, RawID: id.raw, HasID: true, Args: args}
+	if event != "" && s.conn.plain != nil {
+		o.Type, o.Event = parser.Event, event
+	}
+	out, err := s.conn.format().parser.Append(dst, o)
 	if err != nil {
 		return dst, encodeError{"acknowledgement", err}
 	}

@@ -31,9 +31,9 @@ func newLegacy(session *engineio.Session) *legacy {
 // maxQuery is how many parameters of a namespace's query are looked at, as in the reference.
 const maxQuery = 1000
 
-// HandleOpen connects a client of 2.x to "/".
-func (c *conn) HandleOpen() {
-	if c.legacy == nil {
+// open connects a client of 2.x to "/".
+func (l *legacy) open(c *conn) {
+	if l == nil {
 		return
 	}
 	e := new(Event)

@@ -43,11 +43,13 @@ type registry struct {
 type Middleware func(ctx context.Context, s *Socket) error
 
 // Hooks is a plain value: hooks that belong together, of which any may be nil. Connection runs when the socket is a member and
-// CONNECT is not answered yet; an error refuses it. Disconnecting and Disconnect run for every socket that Connection accepted.
+// CONNECT is not answered yet; an error refuses it. Admit runs right before it, except for a plain client, which it is asked of before
+// the WebSocket handshake is answered. Disconnecting and Disconnect run for every socket that Connection accepted.
 // Disconnecting runs while the socket is still in its rooms, so that it can say goodbye to them, and only for a socket that
 // nobody refused; Disconnect runs when it has left them, and also if a later hook refused it or the client left before it was
 // answered (S-61).
 type Hooks struct {
+	Admit         func(ctx context.Context, s *Socket) error
 	Connection    func(ctx context.Context, s *Socket) error
 	Disconnecting func(ctx context.Context, s *Socket, r Reason)
 	Disconnect    func(ctx context.Context, s *Socket, r Reason)

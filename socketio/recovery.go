@@ -449,7 +449,7 @@ func (s *Server) recoverable(p *adapter.Packet) (any, error) {
 func (s *Server) encodeWithOffset(p *adapter.Packet) (any, error) {
 	b := scratches.Get().(*scratch)
 	defer b.release()
-	out, err := s.parser.Append(b.text, parser.Outgoing{
+	out, err := s.format.parser.Append(b.text, parser.Outgoing{
 		Type: parser.Event, Namespace: p.Namespace, Event: p.Event, Args: p.Args,
 		Offset: p.Offset, OffsetAfterString: p.Volatile,
 	})
@@ -457,7 +457,7 @@ func (s *Server) encodeWithOffset(p *adapter.Packet) (any, error) {
 		return nil, encodeError{fmt.Sprintf("event %q", p.Event), err}
 	}
 	b.text = out.Data
-	m := message(parser.Encoded{Data: out.Data, Binary: out.Binary}, flags{noCompress: p.NoCompress})
+	m := s.format.frame(parser.Encoded{Data: out.Data, Binary: out.Binary}, flags{noCompress: p.NoCompress})
 	at := m.Len() - len(out.Data) + out.Offset
 	for _, a := range out.Attachments {
 		m.AppendBinary(a)

@@ -31,7 +31,7 @@ func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
 	if err != nil {
 		return err
 	}
-	m := message(out, flags{})
+	m := s.conn.format().frame(out, flags{})
 	if s.state.Load() == stateConnected {
 		err = sendError(s.conn.session.SendWait(ctx, m))
 	} else {
@@ -131,7 +131,7 @@ func (s *Socket) encode(b *scratch, event string, args []any, id uint64, hasID b
 		return out, ErrDisconnected
 	}
 	b.args = append(b.args, args...)
-	out, err = s.conn.server.parser.Append(b.text, parser.Outgoing{
+	out, err = s.conn.format().parser.Append(b.text, parser.Outgoing{
 		Type: parser.Event, Namespace: s.ns.name, ID: id, HasID: hasID, Event: event, Args: b.args,
 	})
 	if err != nil {
@@ -163,35 +163,9 @@ func (s *Socket) transmit(out parser.Encoded, f flags) error {
 	if !f.volatile && !f.noCompress && !out.Binary && len(out.Attachments) == 0 && s.state.Load() == stateConnected {
 		return sendError(s.conn.session.SendText(out.Data))
 	}
-	err := s.queue(message(out, f), f.volatile)
+	err := s.queue(s.conn.format().frame(out, f), f.volatile)
 	s.flush()
 	return err
-}
-
-// message frames a packet: its messages leave together.
-func message(out parser.Encoded, f flags) *engineio.Message {
-	m := &engineio.Message{NoCompress: f.noCompress}
-	if out.Binary {
-		m.AppendBinary(out.Data)
-	} else {
-		m.AppendText(out.Data)
-	}
-	for _, a := range out.Attachments {
-		m.AppendBinary(a)
-	}
-	return m
-}
-
-// message encodes and frames a packet.
-func (s *Server) message(o parser.Outgoing) (*engineio.Message, error) {
-	b := scratches.Get().(*scratch)
-	defer b.release()
-	out, err := s.parser.Append(b.text, o)
-	if err != nil {
-		return nil, err
-	}
-	b.text = out.Data
-	return message(out, flags{}), nil
 }
 
 // queue appends m to what the session sends, or holds it until CONNECT is answered.
@@ -252,26 +226,10 @@ func (s *Socket) flush() {
 	s.conn.session.Flush()
 }
 
-// encoding returns a broadcast as the server's parser has it; only the first call for a packet makes it.
-func (s *Server) encoding(p *adapter.Packet) (any, error) {
-	return p.Encoding(s.format, s.encode)
-}
-
 // encoding returns a broadcast as the client is to get it.
 func (s *Socket) encoding(p *adapter.Packet) (any, error) {
 	if s.ticket != nil && !p.HasID {
 		return s.conn.server.recoverable(p)
 	}
-	return s.conn.server.encoding(p)
-}
-
-func (s *Server) encodeBroadcast(p *adapter.Packet) (any, error) {
-	m, err := s.message(parser.Outgoing{
-		Type: parser.Event, Namespace: p.Namespace, ID: p.ID, HasID: p.HasID, Event: p.Event, Args: p.Args,
-	})
-	if err != nil {
-		return nil, encodeError{fmt.Sprintf("event %q", p.Event), err}
-	}
-	m.NoCompress = p.NoCompress
-	return m, nil
+	return s.conn.format().encoding(p)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"runtime/debug"
 	"time"
 
@@ -19,6 +20,7 @@ const lateAfter = time.Second
 // stage is where a socket's lane is. It belongs to whichever worker runs the lane, one at a time.
 type stage struct {
 	step     step
+	examined bool  // examine has been gone through, and the Admit of all hooks: a plain client before its connection is open
 	member   bool  // is in the adapter
 	admitted bool  // somebody accepted it, so that its events and its leaving matter
 	refused  bool  // somebody did not
@@ -66,59 +68,93 @@ func (s *Socket) run() {
 
 var errGoexit = errors.New("a hook ended its goroutine")
 
+// errLeaving ends the questions whether a client may connect that does not want to any more.
+var errLeaving = errors.New("the client has left, or is to leave")
+
 // connect lets middlewares and hooks decide, and answers CONNECT. A client that leaves meanwhile is not answered.
 func (s *Socket) connect() {
 	ctx := s.Context()
-	if s.ns.dynamic() {
-		err := s.ask(ctx, func(ctx context.Context, s *Socket) error { return s.settle(ctx) })
-		switch {
-		case err != nil:
-			s.refuse(err)
+	recovered := false
+	if !s.stage.examined {
+		var err error
+		if recovered, err = s.examine(ctx); err != nil {
+			s.decline(err)
 			return
-		case s.leaving():
-			s.answer()
-			return
-		}
-	}
-	r := s.ns.registry.Load()
-	for _, fn := range r.open {
-		if err := s.ask(ctx, func(context.Context, *Socket) error { fn(s); return nil }); err != nil {
-			s.refuse(err)
-			return
-		}
-	}
-	recovered := s.recover(ctx)
-	if !recovered || s.conn.server.opts.Recovery.RunMiddlewares {
-		for _, mw := range r.middlewares {
-			if err := s.ask(ctx, mw); err != nil {
-				s.refuse(err)
-				return
-			}
-			if s.leaving() {
-				s.answer()
-				return
-			}
 		}
 	}
 	if !recovered {
 		s.become()
 	}
-	for _, h := range r.hooks {
-		if h.Connection != nil {
+	if err := s.welcome(ctx); err != nil {
+		s.decline(err)
+		return
+	}
+	s.answer()
+}
+
+// decline answers after an error of examine or welcome.
+func (s *Socket) decline(err error) {
+	if err == errLeaving {
+		s.answer()
+		return
+	}
+	s.refuse(err)
+}
+
+// examine makes the socket's namespace what it is to be and asks the middlewares; a socket that may recover does so first.
+func (s *Socket) examine(ctx context.Context) (recovered bool, err error) {
+	if s.ns.dynamic() {
+		if err := s.ask(ctx, func(ctx context.Context, s *Socket) error { return s.settle(ctx) }); err != nil {
+			return false, err
+		}
+		if s.leaving() {
+			return false, errLeaving
+		}
+	}
+	r := s.ns.registry.Load()
+	for _, fn := range r.open {
+		if err := s.ask(ctx, func(context.Context, *Socket) error { fn(s); return nil }); err != nil {
+			return false, err
+		}
+	}
+	recovered = s.recover(ctx)
+	if recovered && !s.conn.server.opts.Recovery.RunMiddlewares {
+		return true, nil
+	}
+	for _, mw := range r.middlewares {
+		if err := s.ask(ctx, mw); err != nil {
+			return recovered, err
+		}
+		if s.leaving() {
+			return recovered, errLeaving
+		}
+	}
+	return recovered, nil
+}
+
+// welcome asks the connection hooks of a socket that is a member.
+func (s *Socket) welcome(ctx context.Context) error {
+	for _, h := range s.ns.registry.Load().hooks {
+		if h.Admit != nil || h.Connection != nil {
 			if s.leaving() {
-				s.answer()
-				return
+				return errLeaving
 			}
-			if err := s.ask(ctx, h.Connection); err != nil {
-				s.refuse(err)
-				return
+			if h.Admit != nil && !s.stage.examined {
+				if err := s.ask(ctx, h.Admit); err != nil {
+					return err
+				}
+			}
+			if h.Connection != nil {
+				if err := s.ask(ctx, h.Connection); err != nil {
+					return err
+				}
 			}
 			s.stage.admitted = true
 		}
 		s.stage.accepted++
 	}
 	s.stage.admitted = true
-	s.answer()
+	return nil
 }
 
 // ask calls a middleware or hook.
@@ -145,10 +181,14 @@ const replyLead = 3 * time.Millisecond
 
 // answer sends the reply to CONNECT, what was held back for it, and what Disconnect left to do.
 func (s *Socket) answer() {
-	reply, err := s.conn.server.message(parser.Outgoing{Type: parser.Connect, Namespace: s.ns.name, Data: s.connectReply()})
-	if err != nil {
-		s.refuse(err)
-		return
+	var reply *engineio.Message // nil for a plain client, who knows that it is connected
+	if s.conn.plain == nil {
+		var err error
+		reply, err = s.conn.server.format.message(parser.Outgoing{Type: parser.Connect, Namespace: s.ns.name, Data: s.connectReply()})
+		if err != nil {
+			s.refuse(err)
+			return
+		}
 	}
 	if s.state.Load() == statePending {
 		s.replay()
@@ -158,15 +198,19 @@ func (s *Socket) answer() {
 		s.mu.Unlock() // the client has left
 		return
 	}
-	_ = s.conn.session.Append(reply, false) // a session that has ended tells us so by itself
+	if reply != nil {
+		_ = s.conn.session.Append(reply, false) // a session that has ended tells us so by itself
+	}
 	if s.more != nil && len(s.more.held.messages) > 0 {
-		s.mu.Unlock()
-		s.conn.session.Flush()
-		<-time.After(replyLead)
-		s.mu.Lock()
-		if s.state.Load() != statePending {
-			s.mu.Unlock() // the client has left
-			return
+		if reply != nil {
+			s.mu.Unlock()
+			s.conn.session.Flush()
+			<-time.After(replyLead)
+			s.mu.Lock()
+			if s.state.Load() != statePending {
+				s.mu.Unlock() // the client has left
+				return
+			}
 		}
 		for _, m := range s.more.held.messages {
 			_ = s.conn.session.Append(m, false)
@@ -206,13 +250,8 @@ type connectReply struct {
 // refuse answers CONNECT with an error (S-65). What was held back is dropped.
 func (s *Socket) refuse(reason error) {
 	s.stage.refused = true
-	p := connectErrorPayload{Message: messageInternal}
-	if ce := (*ConnectError)(nil); errors.As(reason, &ce) && ce != nil {
-		p = connectErrorPayload(*ce)
-	} else {
-		s.conn.server.opts.Logger.Error("socketio: connection refused because of an error",
-			"namespace", s.ns.name, "socket", s.id, "error", reason)
-	}
+	shown := s.shown(reason)
+	p := shown.payload()
 	s.withdraw() // before the client hears of it
 	s.mu.Lock()
 	if s.state.Load() != statePending {
@@ -222,14 +261,27 @@ func (s *Socket) refuse(reason error) {
 	k := s.kick
 	s.leaveUnlock(stateLeft, ReasonServerNamespaceDisconnect)
 	s.conn.unlink(s)
-	if s.conn.legacy != nil && reason != errInvalidNamespace && reason != errTooManyNamespaces { // those are ours: an object here too
+	switch {
+	case s.conn.plain != nil:
+		s.conn.refusePlain(shown)
+	case s.conn.legacy != nil && reason != ErrInvalidNamespace && reason != errTooManyNamespaces: // those are ours: an object here too
 		s.conn.refuseBare(s.ns.name, p)
-	} else {
+	default:
 		s.conn.refuse(s.ns.name, p)
 	}
 	if k == kickConnection {
 		s.conn.session.Close(engineio.ReasonForcedServerClose)
 	}
+}
+
+// shown is what the client gets to see of why it is refused; the log has the rest.
+func (s *Socket) shown(reason error) *ConnectError {
+	if ce := (*ConnectError)(nil); errors.As(reason, &ce) && ce != nil {
+		return ce
+	}
+	s.conn.server.opts.Logger.Error("socketio: connection refused because of an error",
+		"namespace", s.ns.name, "socket", s.id, "error", reason)
+	return &ConnectError{Message: messageInternal, Status: http.StatusInternalServerError}
 }
 
 // receive puts an event on the lane.
@@ -432,7 +484,7 @@ func (s *Socket) finish() {
 // accepted reports whether hook i is to hear that the socket leaves: of those that its other half has accepted, or without
 // other half, of those that nobody refused.
 func (s *Socket) accepted(h Hooks, i int) bool {
-	if h.Connection == nil {
+	if h.Admit == nil && h.Connection == nil {
 		return !s.stage.refused
 	}
 	return i < int(s.stage.accepted)

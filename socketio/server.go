@@ -24,10 +24,8 @@ const wheelTick = 10 * time.Millisecond
 // /socket.io/ by default.
 type Server struct {
 	opts   Options
-	parser parser.Parser
-	format string                             // the parser's name
-	encode func(*adapter.Packet) (any, error) // encodeBroadcast
-	// The same for sockets that can be recovered.
+	format *format // of clients that speak Socket.IO
+	// How broadcasts look to sockets that can be recovered.
 	recoverableFormat string
 	encodeRecoverable func(*adapter.Packet) (any, error)
 	kept              adapter.Kept // for recovery, in all namespaces
@@ -69,15 +67,13 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		bundle:     bundle{files: o.Client},
 		opts:       o,
-		parser:     o.Parser,
-		format:     o.Parser.Format(),
+		format:     newFormat(o.Parser, false),
 		limits:     o.limits(),
 		wheel:      wheel.New(wheelTick),
 		namespaces: make(map[string]*Namespace),
 		drained:    make(chan struct{}),
 	}
-	s.encode = s.encodeBroadcast
-	s.recoverableFormat, s.encodeRecoverable = s.format+", offset", s.encodeWithOffset
+	s.recoverableFormat, s.encodeRecoverable = s.format.name+", offset", s.encodeWithOffset
 	s.pool.wheel = s.wheel
 	s.live.Store(1)
 	s.engine, err = engineio.New(o.Engine, s.accept)
@@ -157,15 +153,20 @@ func (s *Server) OnNamespace(fn func(*Namespace)) (off func()) {
 // accept gives a session its consumer before the client hears of it (engine rule 1).
 func (s *Server) accept(session *engineio.Session) engineio.Handler {
 	c := &conn{server: s, session: session, legacy: newLegacy(session)}
+	s.enlist(c)
+	c.startConnectTimer()
+	return c
+}
+
+// enlist puts a connection on the list of those that Shutdown drains.
+func (s *Server) enlist(c *conn) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if c.next = s.conns; c.next != nil {
 		c.next.prev = c
 	}
 	s.conns = c
 	c.draining = s.closing.Load()
-	s.mu.Unlock()
-	c.startConnectTimer()
-	return c
 }
 
 // forget takes a connection that has ended off the list.

@@ -89,7 +89,7 @@ func (s *Socket) discharge() { s.conn.session.Discharge(len(s.handshake.auth)) }
 
 // setTicket makes the socket one that can be recovered, if it can.
 func (s *Socket) setTicket() {
-	if s.ns.recovery != nil && s.conn.session.Protocol() != 3 { // that of 2.x clients, which know nothing of recovery
+	if s.ns.recovery != nil && s.conn.session.Protocol() == 4 { // 2.x and plain clients know nothing of recovery
 		s.ticket = &ticket{socket: s}
 	}
 }
@@ -113,6 +113,9 @@ func (s *Socket) Handshake() *Handshake { return &s.handshake }
 
 // Conn is the session that the socket shares with those of the same client in other namespaces.
 func (s *Socket) Conn() *engineio.Session { return s.conn.session }
+
+// Plain reports whether the client is a WebSocket that does not speak Socket.IO, see [Server.Plain].
+func (s *Socket) Plain() bool { return s.conn.plain != nil }
 
 // Connected reports whether CONNECT was answered and neither side has left since.
 func (s *Socket) Connected() bool { return s.state.Load() == stateConnected }
@@ -286,6 +289,10 @@ func (s *Socket) Disconnect(closeConn bool) {
 		k = kickConnection
 	}
 	was := s.expel(k)
+	if s.conn.plain != nil && was == stateConnected {
+		s.conn.session.CloseWith(engineio.ReasonForcedServerClose, closeNormal, string(ReasonServerNamespaceDisconnect))
+		return
+	}
 	if !closeConn || was >= stateLeft {
 		return
 	}
@@ -310,8 +317,10 @@ func (s *Socket) expel(k kick) (was int32) {
 		s.kick = max(s.kick, k)
 	case stateConnected:
 		// Behind what was sent before, and before anything that is sent from now on is refused.
-		if m, err := s.conn.server.message(parser.Outgoing{Type: parser.Disconnect, Namespace: s.ns.name}); err == nil {
-			_ = s.conn.session.Append(m, false)
+		if s.conn.plain == nil { // whose connection is closed instead
+			if m, err := s.conn.server.format.message(parser.Outgoing{Type: parser.Disconnect, Namespace: s.ns.name}); err == nil {
+				_ = s.conn.session.Append(m, false)
+			}
 		}
 		s.leaveUnlock(stateExpelled, ReasonServerNamespaceDisconnect)
 		s.conn.session.Flush()

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"strconv"
+
+	"github.com/perch-go/perch/internal/jsonscan"
 )
 
 var (
@@ -82,7 +84,7 @@ func (e *encoder) payload(dst []byte, o *Outgoing) ([]byte, error) {
 	switch o.Type {
 	case Event:
 		dst = append(dst, '[')
-		dst = appendString(dst, o.Event)
+		dst = jsonscan.AppendString(dst, o.Event)
 		return e.args(dst, start, o)
 	case Ack:
 		return e.args(append(dst, '['), start, o)

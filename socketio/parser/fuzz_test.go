@@ -11,6 +11,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/perch-go/perch/internal/jsonscan"
 )
 
 // grammar is the grammar of spec 3.4 once more, written by another hand; its
@@ -159,7 +161,7 @@ func FuzzString(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		want, _ := jsontext.AppendQuote(nil, s)
-		if got := appendString(nil, s); !bytes.Equal(got, want) {
+		if got := jsonscan.AppendString(nil, s); !bytes.Equal(got, want) {
 			t.Fatalf("%q: got %s, want %s", s, got, want)
 		}
 	})

@@ -87,6 +87,7 @@ type Packet struct {
 	Event    []byte   // unescaped name of an event; a number's text if it is a number
 	Data     []byte   // raw payload of CONNECT (nil if none) and CONNECT_ERROR
 	Embedded [][]byte // attachments that came inside the packet; those that follow are numbered after them
+	RawID    []byte   // JSON of the ack id, from parsers whose ids need not be numbers; nil from others
 
 	text  []byte
 	first int // 1 if the first element is the event's name
@@ -138,7 +139,7 @@ func (p *Packet) addSpan(start, end int) {
 // reset forgets the last packet but keeps the memory for the next one.
 func (p *Packet) reset(text []byte) {
 	p.Header = Header{}
-	p.Event, p.Data, p.Embedded = nil, nil, nil
+	p.Event, p.Data, p.Embedded, p.RawID = nil, nil, nil, nil
 	p.text, p.first, p.count = text, 0, 0
 	if cap(p.more) > keptSpans {
 		p.more = nil

@@ -34,6 +34,7 @@ type Outgoing struct {
 	Namespace string // with its leading slash; "" and "/" are the root
 	ID        uint64 // ack id, if HasID
 	HasID     bool
+	RawID     []byte // that of the packet answered, if it had one: it goes back as it came, instead of ID
 	Event     string // of an Event
 	Args      []any  // of an Event or Ack
 	Data      any    // of a Connect, where nil is none, or ConnectError

@@ -7,7 +7,6 @@ import (
 	"math"
 	"reflect"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -36,7 +35,7 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 	case nil:
 		return append(dst, "null"...), nil
 	case string:
-		return appendString(dst, x), nil
+		return jsonscan.AppendString(dst, x), nil
 	case bool:
 		return strconv.AppendBool(dst, x), nil
 	case int:
@@ -120,7 +119,7 @@ func (e *encoder) appendObject(dst []byte, object map[string]any, depth int) ([]
 			dst = append(dst, ',')
 		}
 		first = false
-		dst = append(appendString(dst, name), ':')
+		dst = append(jsonscan.AppendString(dst, name), ':')
 		var err error
 		if dst, err = e.append(dst, v, depth); err != nil {
 			return dst, err
@@ -174,52 +173,4 @@ func appendFloat(dst []byte, f float64) ([]byte, error) {
 		dst = dst[:n-1]
 	}
 	return dst, nil
-}
-
-// appendString writes s as JSON.stringify does: nothing is escaped that need
-// not be, and invalid UTF-8 becomes U+FFFD.
-func appendString(dst []byte, s string) []byte {
-	b := []byte(s) // never written to, so this is no copy
-	dst = append(dst, '"')
-	for i := 0; ; {
-		start := i
-		i = jsonscan.SkipPlain(b, i)
-		dst = append(dst, s[start:i]...)
-		if i == len(s) {
-			return append(dst, '"')
-		}
-		switch c := s[i]; c {
-		case '"', '\\':
-			dst = append(dst, '\\', c)
-			i++
-		case '\b':
-			dst = append(dst, `\b`...)
-			i++
-		case '\f':
-			dst = append(dst, `\f`...)
-			i++
-		case '\n':
-			dst = append(dst, `\n`...)
-			i++
-		case '\r':
-			dst = append(dst, `\r`...)
-			i++
-		case '\t':
-			dst = append(dst, `\t`...)
-			i++
-		default:
-			if c < 0x20 {
-				const hex = "0123456789abcdef"
-				dst = append(dst, `\u00`...)
-				dst = append(dst, hex[c>>4], hex[c&15])
-				i++
-				break
-			}
-			for i < len(s) && s[i] >= utf8.RuneSelf {
-				r, size := utf8.DecodeRuneInString(s[i:])
-				dst = utf8.AppendRune(dst, r)
-				i += size
-			}
-		}
-	}
 }
