@@ -56,7 +56,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" sh scripts/fuzz.sh
 
 .PHONY: install
-install: ## what the end-to-end tests need beside Go: Node and its packages, Chromium
+install: ## what the end-to-end tests need beside Go: Node and its packages, Chromium, Firefox
 	@sh scripts/install.sh
 
 .PHONY: clean

@@ -1,7 +1,7 @@
 #!/bin/sh
 # make install: what the end-to-end tests need beside Go. Node packages come from npm by
-# the lock file; Node and Chromium come from the system's packages when they are missing
-# and we may install them. What cannot be installed is named, with the command that does.
+# the lock file; Node, Chromium and Firefox come from the system's packages when they are
+# missing and we may install them. What cannot be installed is named, with the command that does.
 set -eu
 cd "$(dirname "$0")/.."
 NODE_MIN=20 # what package.json asks for
@@ -45,6 +45,7 @@ if [ "$major" -lt "$NODE_MIN" ]; then
 fi
 
 have chromium || have chromium-browser || have google-chrome || system "Chromium" chromium
+have firefox-esr || have firefox || system "Firefox" firefox-esr
 
 # npm ci empties node_modules first, so it runs only when the lock file is newer.
 cd internal/e2e

@@ -7,17 +7,12 @@ import http from "node:http";
 import net from "node:net";
 import path from "node:path";
 import zlib from "node:zlib";
-import { chromium } from "playwright-core";
+import { launchChromium } from "./browsers.mjs";
 import { eventually, server, unique } from "./support.mjs";
 
 const GATEWAY = server("PERCH_CHAT_URL");
 const PAGE = server("PERCH_PAGE");
 const SHOTS = server("PERCH_SCREENSHOTS");
-
-const arguments_ = [
-  "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-  "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
-];
 
 const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
@@ -102,7 +97,7 @@ function crc32(bytes) {
 
 let browser, host, relay, pages, pagePort, relayPort;
 before(async () => {
-  browser = await chromium.launch({ executablePath: process.env.PERCH_CHROMIUM ?? "/usr/bin/chromium", args: arguments_ });
+  browser = await launchChromium();
   host = staticHost();
   relay = new Relay();
   pagePort = await listen(host);

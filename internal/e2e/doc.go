@@ -1,7 +1,7 @@
 // Package e2e tests Perch from the outside: it starts the programs a user would
 // start (the conformance server, the chat example) and talks to them with the
-// official JavaScript clients of three generations in Node and with a headless
-// browser.
+// official JavaScript clients of three generations in Node and with headless
+// browsers.
 //
 // TestDifferential plays the same scripts against npm's socket.io and against
 // Perch and compares what clients see: differential/reference.mjs is the one
@@ -16,6 +16,7 @@
 //
 // It is a module of its own and never published, so that nobody who imports the
 // core sees what it needs. Its Node packages are installed by npm ci from the
-// lock file beside this one and its browser is the system's Chromium; make test
-// installs both, and a test that misses one fails rather than skips.
+// lock file beside this one and its browsers are the system's Chromium and
+// Firefox, which browsers.mjs drives; make test installs all of it, and a test
+// that misses some fails rather than skips.
 package e2e

@@ -5,7 +5,7 @@ import { after, afterEach, before, describe, test } from "node:test";
 import { createRequire } from "node:module";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
-import { chromium } from "playwright-core";
+import { launchChromium } from "./browsers.mjs";
 import { listen, server, within } from "./support.mjs";
 import { reference } from "./eio3.reference.mjs";
 
@@ -22,10 +22,7 @@ before(async () => {
     else response.writeHead(204).end();
   });
   hostURL = await listen(host);
-  browser = await chromium.launch({
-    executablePath: process.env.PERCH_CHROMIUM ?? "/usr/bin/chromium",
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"],
-  });
+  browser = await launchChromium();
 });
 after(async () => {
   await browser?.close();

@@ -2,17 +2,14 @@
 // encoder is another than the one for Node (ArrayBuffers are bytes, strings are written by hand).
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { chromium } from "playwright-core";
+import { launchChromium } from "./browsers.mjs";
 import { server } from "./support.mjs";
 
 const BASE = server("PERCH_LAB_URL");
 let browser, page;
 
 before(async () => {
-  browser = await chromium.launch({
-    executablePath: server("PERCH_CHROMIUM"), headless: true,
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-dev-shm-usage"],
-  });
+  browser = await launchChromium();
   page = await browser.newPage();
   await page.goto(`${BASE}/socket.io/socket.io.msgpack.min.js`); // any page of that origin will do
   await page.addScriptTag({ url: "/socket.io/socket.io.msgpack.min.js" });

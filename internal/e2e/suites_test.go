@@ -86,6 +86,10 @@ func TestBrowser(t *testing.T) {
 	})
 }
 
+func TestBrowsers(t *testing.T) {
+	suite(t, "browsers.test.mjs", browserEnv(t))
+}
+
 // startChat serves the chat with the client that npm installed.
 func startChat(t *testing.T) (url string) {
 	t.Helper()
@@ -95,11 +99,26 @@ func startChat(t *testing.T) (url string) {
 // chromium is the system's browser: the driver brings none of its own.
 func chromium(t *testing.T) string {
 	t.Helper()
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
+	return browser(t, "Chromium", "chromium", "chromium-browser", "google-chrome")
+}
+
+// browserEnv is what a suite that uses browsers() of browsers.mjs needs, beside variables of its own.
+func browserEnv(t *testing.T) map[string]string {
+	t.Helper()
+	return map[string]string{
+		"PERCH_CHROMIUM": chromium(t),
+		"PERCH_FIREFOX":  browser(t, "Firefox", "firefox-esr", "firefox"),
+	}
+}
+
+// browser is the program that the system has of that browser; the first name is Debian's, and its package's.
+func browser(t *testing.T, what string, names ...string) (path string) {
+	t.Helper()
+	for _, name := range names {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
 	}
-	t.Fatal(`no Chromium: run "make install", or "apt-get install chromium"`)
+	t.Fatalf("no %s: run \"make install\", or \"apt-get install %s\"", what, names[0])
 	return ""
 }
