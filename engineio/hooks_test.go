@@ -371,7 +371,11 @@ func TestConnectionErrors(t *testing.T) {
 	} {
 		f.do(tt.method, "http://perch.test/engine.io/?"+tt.query, "", "Origin", tt.origin)
 		errs := book.take()
-		if len(errs) != 1 || errs[0].Code != tt.code || errs[0].Context != tt.context || errs[0].Message != tt.code.String() ||
+		message := tt.code.String()
+		if tt.context == ContextInvalidOrigin {
+			message += ": list this origin in CORS.Origins"
+		}
+		if len(errs) != 1 || errs[0].Code != tt.code || errs[0].Context != tt.context || errs[0].Message != message ||
 			errs[0].Request.URL.RawQuery != tt.query || !strings.Contains(errs[0].Error(), tt.context) {
 			t.Errorf("%s: %+v", tt.query, errs)
 		}

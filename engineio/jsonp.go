@@ -35,7 +35,7 @@ func (s *Server) refuseJSONP(w http.ResponseWriter, r *http.Request) bool {
 	}
 	s.opts.Logger.WarnContext(r.Context(), "JSONP request of a page that is not known to be allowed refused: list its origin in CORS.Origins to allow it, and let it send a Referer",
 		"origin", origin, "host", r.Host)
-	s.refuse(w, r, CodeForbidden, ContextInvalidOrigin)
+	s.refuseOrigin(w, r, forbiddenPage)
 	return true
 }
 

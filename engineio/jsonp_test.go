@@ -3,6 +3,7 @@ package engineio
 import (
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -71,7 +72,11 @@ func TestJSONPOrigins(t *testing.T) {
 	} {
 		f := newFixture(t, Options{AllowEIO3: true, CORS: tt.cors}, true)
 		status, body, _ := f.do("GET", base3+"&j=0", "", tt.header...)
-		if ok := status == 200; ok != tt.ok || !ok && body != `{"code":4,"message":"Forbidden"}` {
+		want := `{"code":4,"message":"Forbidden: list the page's origin in CORS.Origins, and let it send a Referer"}`
+		if slices.Contains(tt.header, "Origin") {
+			want = `{"code":4,"message":"Forbidden: list this origin in CORS.Origins"}`
+		}
+		if ok := status == 200; ok != tt.ok || !ok && body != want {
 			t.Errorf("%s: %d %s", tt.name, status, body)
 		}
 		f.close()

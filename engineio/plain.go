@@ -46,7 +46,7 @@ func (e *Refusal) Unwrap() error { return e.Err }
 // one that is on WebSocket, and in the same server, but for what the protocol adds: no open packet and no type before the
 // data, so that a message sent to it must be Message.Plain; pings of WebSocket for a heartbeat; and a close code.
 func (s *Server) ServePlain(w http.ResponseWriter, r *http.Request, p *Plain) {
-	if s.turnedAway(w, r) || s.refuseOrigin(w, r, p) || s.preflight(w, r) {
+	if s.turnedAway(w, r) || s.refuseForeign(w, r, p) || s.preflight(w, r) {
 		return
 	}
 	s.pass(w, r, p)

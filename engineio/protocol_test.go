@@ -40,7 +40,7 @@ func TestRefusedRequests(t *testing.T) {
 		{"protocol 3", "GET", "EIO=3&transport=polling", "", 400, `{"code":5,"message":"Unsupported protocol version"}`},
 		{"protocol absent", "GET", "transport=polling", "", 400, `{"code":5,"message":"Unsupported protocol version"}`},
 		{"PUT with session", "PUT", "EIO=4&transport=polling&sid=" + sid, "", 400, `{"code":3,"message":"Bad request"}`},
-		{"another origin", "GET", "EIO=4&transport=polling", "https://evil.example", 403, `{"code":4,"message":"Forbidden"}`},
+		{"another origin", "GET", "EIO=4&transport=polling", "https://evil.example", 403, `{"code":4,"message":"Forbidden: list this origin in CORS.Origins"}`},
 	}
 	for _, tt := range tests {
 		headers := []string{}

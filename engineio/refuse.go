@@ -52,7 +52,8 @@ type ConnectionError struct {
 	// Request is the request refused. It must not be kept.
 	Request *http.Request
 	Code    Code
-	// Message is what the client was told: the code's own message, or what AllowRequest said.
+	// Message is what the client was told: the code's own message, what AllowRequest said, or which
+	// setting lets an origin in.
 	Message string
 	// Context is one of the Context names, a few words of ours where the reference has no name, or
 	// empty where the code says it all.
@@ -80,6 +81,18 @@ func (e *ConnectionError) Unwrap() error { return e.Err }
 // refuse answers a request that does not become, or does not belong to, a session (S-80).
 func (s *Server) refuse(w http.ResponseWriter, r *http.Request, c Code, context string) {
 	s.refuseFor(w, &ConnectionError{Request: r, Code: c, Message: c.String(), Context: context})
+}
+
+// What is said to pages that CORS does not let in, for who looks at the browser's list of requests
+// and not at our log. The origin itself stays out of it.
+const (
+	forbiddenOrigin = "Forbidden: list this origin in CORS.Origins"
+	forbiddenPage   = "Forbidden: list the page's origin in CORS.Origins, and let it send a Referer"
+)
+
+// refuseOrigin is refuse for CORS.
+func (s *Server) refuseOrigin(w http.ResponseWriter, r *http.Request, message string) {
+	s.refuseFor(w, &ConnectionError{Request: r, Code: CodeForbidden, Message: message, Context: ContextInvalidOrigin})
 }
 
 // refuseFor is refuse with more to say.

@@ -58,21 +58,21 @@ func (s *Server) stopping() bool { return s.refusing.Load() }
 // look at the path: that is up to who mounts the server (S-1, S-12), and so are upgrade requests for
 // other paths, which net/http gives to their own handlers (S-22).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.turnedAway(w, r) || s.refuseOrigin(w, r, nil) || s.refuseJSONP(w, r) || s.preflight(w, r) {
+	if s.turnedAway(w, r) || s.refuseForeign(w, r, nil) || s.refuseJSONP(w, r) || s.preflight(w, r) {
 		return
 	}
 	s.pass(w, r, nil)
 }
 
-// refuseOrigin sets the headers of CORS, or refuses the request, and reports whether it did.
-func (s *Server) refuseOrigin(w http.ResponseWriter, r *http.Request, p *Plain) bool {
+// refuseForeign sets the headers of CORS, or refuses the request, and reports whether it did.
+func (s *Server) refuseForeign(w http.ResponseWriter, r *http.Request, p *Plain) bool {
 	switch {
 	case !validOrigin(r.Header.Get("Origin")):
 		s.refuseFor(w, &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Context: ContextInvalidOrigin, plain: p != nil})
 	case !s.opts.CORS.Allow(w.Header(), r):
 		s.opts.Logger.WarnContext(r.Context(), "request of another origin refused: list the origin in CORS.Origins to allow it",
 			"origin", r.Header.Get("Origin"), "host", r.Host)
-		s.refuseFor(w, &ConnectionError{Request: r, Code: CodeForbidden, Message: CodeForbidden.String(), Context: ContextInvalidOrigin, plain: p != nil})
+		s.refuseFor(w, &ConnectionError{Request: r, Code: CodeForbidden, Message: forbiddenOrigin, Context: ContextInvalidOrigin, plain: p != nil})
 	default:
 		return false
 	}

@@ -572,10 +572,10 @@ describe("origin", () => {
     const origin = "http://evil.example";
     const refusal = await Frames.dial(BASE, PATH, {}, { origin }).opened.then(assert.fail, (err) => err);
     assert.equal(refusal.status, 400); // upgrades are always refused so (S-15)
-    assert.equal(refusal.body, "Forbidden");
+    assert.equal(refusal.body, "Forbidden: list this origin in CORS.Origins");
     const response = await fetch(address(BASE, PATH, { EIO: 4, transport: "polling" }), { headers: { origin } });
     assert.equal(response.status, 403);
-    assert.deepEqual(await response.json(), { code: 4, message: "Forbidden" });
+    assert.deepEqual(await response.json(), { code: 4, message: "Forbidden: list this origin in CORS.Origins" });
   });
 
   test("the server's own origin is welcome", async () => {

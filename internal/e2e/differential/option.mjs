@@ -36,7 +36,7 @@ export const cors = {
     "S-17: an origin that is not listed is refused, where Node leaves it to the browser",
     {
       reference: [String.raw`h GET /socket.io/?EIO=4&transport=polling: 200 "0{\"sid\":\"<sid of h>\",\"upgrades\":[\"websocket\"],\"pingInterval\":25000,\"pingTimeout\":20000,\"maxPayload\":1000000}"`, "h   access-control-allow-credentials: true", "h   access-control-expose-headers: X-Seen", "h   content-type: text/plain; charset=UTF-8"],
-      ours: [String.raw`h GET /socket.io/?EIO=4&transport=polling: 403 "{\"code\":4,\"message\":\"Forbidden\"}"`, "h   content-type: application/json", 'h journal "connection_error" 4 "Forbidden" "INVALID_ORIGIN"'],
+      ours: [String.raw`h GET /socket.io/?EIO=4&transport=polling: 403 "{\"code\":4,\"message\":\"Forbidden: list this origin in CORS.Origins\"}"`, "h   content-type: application/json", 'h journal "connection_error" 4 "Forbidden" "INVALID_ORIGIN"'],
     },
     asks("shared", "GET", { origin: bad }),
   ),
@@ -45,7 +45,7 @@ export const cors = {
     "S-17: an origin that is not listed is refused, where Node leaves it to the browser",
     {
       reference: [String.raw`h GET /socket.io/?EIO=4&transport=polling: 200 "0{\"sid\":\"<sid of h>\",\"upgrades\":[\"websocket\"],\"pingInterval\":25000,\"pingTimeout\":20000,\"maxPayload\":1000000}"`, "h   content-type: text/plain; charset=UTF-8"],
-      ours: [String.raw`h GET /socket.io/?EIO=4&transport=polling: 403 "{\"code\":4,\"message\":\"Forbidden\"}"`, "h   content-type: application/json", 'h journal "connection_error" 4 "Forbidden" "INVALID_ORIGIN"'],
+      ours: [String.raw`h GET /socket.io/?EIO=4&transport=polling: 403 "{\"code\":4,\"message\":\"Forbidden: list this origin in CORS.Origins\"}"`, "h   content-type: application/json", 'h journal "connection_error" 4 "Forbidden" "INVALID_ORIGIN"'],
     },
     asks("plain", "GET", { origin: bad }),
   ),
@@ -54,7 +54,7 @@ export const cors = {
     "S-17: an origin that is not listed is refused, where Node leaves it to the browser",
     {
       reference: ['h OPTIONS /socket.io/?EIO=4&transport=polling: 204 ""', "h   access-control-allow-credentials: true", "h   access-control-allow-headers: X-Token,X-Other", "h   access-control-allow-methods: GET,POST", "h   access-control-expose-headers: X-Seen", "h   access-control-max-age: 600"],
-      ours: [String.raw`h OPTIONS /socket.io/?EIO=4&transport=polling: 403 "{\"code\":4,\"message\":\"Forbidden\"}"`, "h   cache-control: no-store", "h   content-type: application/json", 'h journal "connection_error" 4 "Forbidden" "INVALID_ORIGIN"'],
+      ours: [String.raw`h OPTIONS /socket.io/?EIO=4&transport=polling: 403 "{\"code\":4,\"message\":\"Forbidden: list this origin in CORS.Origins\"}"`, "h   cache-control: no-store", "h   content-type: application/json", 'h journal "connection_error" 4 "Forbidden" "INVALID_ORIGIN"'],
     },
     asks("shared", "OPTIONS", preflight(bad)),
   ),
@@ -64,7 +64,7 @@ export const cors = {
     "S-17: an origin that is not listed is refused, where Node leaves it to the browser",
     {
       reference: [String.raw`h OPTIONS /socket.io/?EIO=4&transport=polling: 400 "{\"code\":2,\"message\":\"Bad handshake method\"}"`, 'h journal "connection_error" 2 "Bad handshake method" ""'],
-      ours: [String.raw`h OPTIONS /socket.io/?EIO=4&transport=polling: 403 "{\"code\":4,\"message\":\"Forbidden\"}"`, "h   cache-control: no-store", 'h journal "connection_error" 4 "Forbidden" "INVALID_ORIGIN"'],
+      ours: [String.raw`h OPTIONS /socket.io/?EIO=4&transport=polling: 403 "{\"code\":4,\"message\":\"Forbidden: list this origin in CORS.Origins\"}"`, "h   cache-control: no-store", 'h journal "connection_error" 4 "Forbidden" "INVALID_ORIGIN"'],
     },
     asks("plain", "OPTIONS", preflight(bad)),
   ),
@@ -79,7 +79,7 @@ export const cors = {
     "S-17: WebSockets are refused by origin too",
     {
       reference: ['w < 0{"sid":"<session of w>","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'],
-      ours: ['w refused 400 "Forbidden"'],
+      ours: ['w refused 400 "Forbidden: list this origin in CORS.Origins"'],
     },
     dial("shared", bad),
   ),
@@ -88,7 +88,7 @@ export const cors = {
     "S-17: WebSockets are refused by origin too",
     {
       reference: ['w < 0{"sid":"<session of w>","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":1000000}'],
-      ours: ['w refused 400 "Forbidden"'],
+      ours: ['w refused 400 "Forbidden: list this origin in CORS.Origins"'],
     },
     dial("plain", bad),
   ),
