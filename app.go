@@ -60,12 +60,14 @@ func New(options ...Option) (*App, error) {
 	if err := a.settings.enhancements.check(); err != nil {
 		a.errs = append(a.errs, fmt.Errorf("perch: %w", err))
 	}
+	a.claim()
 	a.collect()
 	a.group()
 	if len(a.errs) == 0 {
 		a.build()
 	}
 	if len(a.errs) > 0 {
+		a.release()
 		for _, s := range a.services {
 			if s.io != nil {
 				_ = s.io.Shutdown(context.Background()) // nobody is connected
@@ -86,6 +88,9 @@ func New(options ...Option) (*App, error) {
 	for _, s := range app.services {
 		s.app = app
 		s.attach()
+	}
+	for _, e := range a.emitters {
+		e.app.Store(app)
 	}
 	return app, nil
 }

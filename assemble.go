@@ -62,6 +62,7 @@ type assembly struct {
 	members  []*member
 	services []*service
 	ports    []*port
+	emitters []*Emitter // that it has claimed
 	errs     []error
 }
 

@@ -62,4 +62,7 @@
 // [New] checks everything that can be checked without I/O. [App.ListenAndServe] is all
 // a program needs; on a server that exists already [App.Mount] adds the app's paths,
 // [App.Start] and [App.Shutdown] bracket its life.
+//
+// Gateways and services are made by plain constructors. A service that sends takes an
+// [Emitter], which is there before the app is.
 package perch

@@ -14,7 +14,7 @@ import (
 
 // Option is safe for concurrent use, and for several apps. It is a setting of an [App].
 // Where an option is given twice the later one
-// counts, except for [WithGateways] and [WithEngineMiddleware], which add.
+// counts, except for [WithGateways], [WithEmitter] and [WithEngineMiddleware], which add.
 type Option interface{ apply(*settings) }
 
 // optionFunc is an Option that is a function.
@@ -29,6 +29,7 @@ type EngineOptions = engineio.Options
 // settings is what the options of one app add up to.
 type settings struct {
 	gateways       []Gateway
+	emitters       []*Emitter
 	engine         engineio.Options
 	cors           *CORS
 	middlewares    []func(http.Handler) http.Handler

@@ -16,10 +16,15 @@ type Server struct {
 	place  atomic.Pointer[namespace] // where it sends to; nil before New has bound it
 	origin *Server                   // for Of: the server it was asked of…
 	name   string                    // …and for which namespace
+	// emitter is set, and name, if it was asked of one, which knows the place.
+	emitter *Emitter
 }
 
 // target is the namespace to send to, or why there is none.
 func (s *Server) target() (*namespace, error) {
+	if s.emitter != nil {
+		return s.emitter.find(s.name)
+	}
 	if s.origin != nil {
 		n, err := s.origin.target()
 		if err != nil {
@@ -48,7 +53,7 @@ func (s *Server) Of(namespace string) *Server {
 
 // Namespace is the name of the namespace, or empty before New has seen the gateway.
 func (s *Server) Namespace() string {
-	if s.origin != nil {
+	if s.origin != nil || s.emitter != nil {
 		return s.name
 	}
 	if n := s.place.Load(); n != nil {
