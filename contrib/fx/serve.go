@@ -86,7 +86,8 @@ type Server struct {
 	listener atomic.Pointer[net.Listener] // nil until it listens
 	http     *http.Server
 	done     chan struct{} // closed when it serves no longer
-	failed   func(error)   // is told if that was not asked for
+	logger   *slog.Logger
+	failed   func(error) // is told if that was not asked for
 }
 
 type serverNeeds struct {
@@ -118,19 +119,18 @@ func (s *Server) Addr() net.Addr {
 
 // prepare says what to serve.
 func (s *Server) prepare(mux *http.ServeMux, p parts) {
-	logger := p.Logger
-	if logger == nil {
-		logger = slog.Default()
+	if s.logger = p.Logger; s.logger == nil {
+		s.logger = slog.Default()
 	}
 	s.http = &http.Server{
 		Handler: mux,
 		// As perch.App.Serve has it: the engine gives bodies and long polls their deadlines.
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 	}
 	s.failed = func(err error) {
-		logger.Error("perchfx: the server has stopped serving", "address", s.address, "error", err)
+		s.logger.Error("perchfx: the server has stopped serving", "address", s.address, "error", err)
 		_ = p.Shutdowner.Shutdown(fx.ExitCode(1)) // it fails if nobody waits
 	}
 }
@@ -142,6 +142,7 @@ func (s *Server) start(ctx context.Context) error {
 		return fmt.Errorf("perchfx: cannot listen on %q, choose another address in Serve or stop who has it: %w", s.address, err)
 	}
 	s.listener.Store(&l)
+	s.logger.Info("perchfx: listening", "address", l.Addr().String())
 	go func() {
 		defer close(s.done)
 		if err := s.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
