@@ -140,7 +140,10 @@ func TestDifferencesAreDocumented(t *testing.T) {
 // TestDocumentedTests finds every test that the documents call as their witness.
 func TestDocumentedTests(t *testing.T) {
 	t.Parallel()
-	dirs := map[string][]string{"e2e": {filepath.Join("internal", "e2e")}} // by package name
+	dirs := map[string][]string{ // by package name; these are in modules of their own
+		"e2e":     {filepath.Join("internal", "e2e")},
+		"perchfx": {filepath.Join("contrib", "fx")},
+	}
 	for _, line := range goList(t, "linux", "-f", "{{.Name}} {{.Dir}}", "./...") {
 		name, dir, _ := strings.Cut(line, " ")
 		dirs[name] = append(dirs[name], dir)
