@@ -56,6 +56,9 @@ func New(options ...Option) (*App, error) {
 	if a.settings.logger == nil {
 		a.settings.logger = slog.Default()
 	}
+	if a.settings.listen == nil {
+		a.settings.listen = net.Listen
+	}
 	a.errs = a.settings.errs
 	if err := a.settings.enhancements.check(); err != nil {
 		a.errs = append(a.errs, fmt.Errorf("perch: %w", err))
@@ -81,7 +84,7 @@ func New(options ...Option) (*App, error) {
 		services: a.services,
 		ports:    a.ports,
 		patience: cmp.Or(a.settings.connectTimeout, defaultConnectTimeout),
-		listen:   net.Listen,
+		listen:   a.settings.listen,
 		scope:    a.settings.enhancements,
 		wire:     a.settings.wire,
 	}

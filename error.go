@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/perch-go/perch/internal/payload"
+	"github.com/perch-go/perch/internal/unit"
 	"github.com/perch-go/perch/socketio"
 )
 
@@ -34,7 +35,7 @@ var (
 	ErrStopped = errors.New("perch: the app is stopped")
 	// ErrNoSocket is what a [Socket] returns that stands for no connection: the one
 	// SocketFrom finds in a context that belongs to no event.
-	ErrNoSocket = errors.New("perch: no socket in this context")
+	ErrNoSocket = unit.ErrNoSocket
 	// ErrAcked is what an [Ack] returns the second time.
 	ErrAcked = socketio.ErrAcked
 	// ErrNoAck is what an [Ack] returns if the client asked for no answer.

@@ -4,6 +4,7 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/perch-go/perch/internal/unit"
 	"github.com/perch-go/perch/socketio"
 )
 
@@ -14,6 +15,7 @@ import (
 type ExecutionContext struct {
 	socket  *Socket
 	event   *socketio.Event // nil: a hook
+	unit    *unit.Event     // what stands in for one in unit tests; nil: nothing, which all its methods say
 	handler *HandlerInfo    // nil: a hook
 
 	payload any // *In, or nil; meaningful once decoded is set
@@ -31,12 +33,12 @@ func (ec *ExecutionContext) Socket() *Socket { return ec.socket }
 
 // IsConnection reports whether it is not an event but a client that connects or leaves.
 // Then there is no event, no argument and no handler.
-func (ec *ExecutionContext) IsConnection() bool { return ec.event == nil }
+func (ec *ExecutionContext) IsConnection() bool { return ec.event == nil && ec.unit == nil }
 
 // Event is the name of the event, empty if a client connects or leaves. (Nest: getPattern.)
 func (ec *ExecutionContext) Event() string {
 	if ec.event == nil {
-		return ""
+		return ec.unit.Name()
 	}
 	return ec.event.Name()
 }
@@ -44,7 +46,7 @@ func (ec *ExecutionContext) Event() string {
 // NumArgs is the number of the event's arguments.
 func (ec *ExecutionContext) NumArgs() int {
 	if ec.event == nil {
-		return 0
+		return ec.unit.NumArgs()
 	}
 	return ec.event.NumArgs()
 }
@@ -53,7 +55,7 @@ func (ec *ExecutionContext) NumArgs() int {
 // gone when the pipeline ends.
 func (ec *ExecutionContext) Raw(i int) []byte {
 	if ec.event == nil {
-		return nil
+		return ec.unit.Raw(i)
 	}
 	return ec.event.Raw(i)
 }
@@ -61,13 +63,18 @@ func (ec *ExecutionContext) Raw(i int) []byte {
 // Decode decodes argument i into what v points to. (Nest: getData.)
 func (ec *ExecutionContext) Decode(i int, v any) error {
 	if ec.event == nil {
-		return socketio.ErrNoArgument
+		return ec.unit.Decode(i, v)
 	}
 	return ec.event.Decode(i, v)
 }
 
 // WantsAck reports whether the client asked for an acknowledgement.
-func (ec *ExecutionContext) WantsAck() bool { return ec.event != nil && ec.event.WantsAck() }
+func (ec *ExecutionContext) WantsAck() bool {
+	if ec.event == nil {
+		return ec.unit.WantsAck()
+	}
+	return ec.event.WantsAck()
+}
 
 // Payload points to the handler's decoded argument, from the pipes on; nil before, and of
 // a handler that takes none.

@@ -23,9 +23,11 @@ type room struct {
 // would point upwards is a sign that something belongs in another room.
 var house = []room{
 	{"examples/chat", []string{""}},
+	{"perchtest", []string{"", "client", "event", "internal/payload", "internal/stream", "internal/unit", "socketio", "socketio/adapter", "socketio/parser", "test plainws"}},
 	{"plainws", []string{"socketio", "socketio/parser", "internal/jsonscan", "test ", "test client", "test event"}},
 	{"client", []string{"client/internal/engine", "event", "internal/payload", "socketio/parser", "test ", "test socketio", "test socketio/parser/msgpack", "test engineio", "test internal/stream"}},
-	{"", []string{"event", "internal/payload", "socketio", "socketio/adapter", "engineio", "test socketio/adapter/cluster", "test socketio/parser", "test socketio/parser/msgpack"}},
+	{"", []string{"event", "internal/payload", "internal/unit", "socketio", "socketio/adapter", "engineio", "test socketio/adapter/cluster", "test socketio/parser", "test socketio/parser/msgpack"}},
+	{"internal/unit", []string{"socketio", "socketio/adapter", "engineio"}},
 	{"socketio", []string{"socketio/adapter", "socketio/parser", "engineio", "internal/wheel", "internal/coding", "test socketio/adapter/cluster", "test socketio/parser/msgpack"}},
 	{"socketio/adapter/cluster", []string{"socketio/adapter", "socketio/parser", "internal/msgpack", "internal/inbox", "internal/wheel", "test socketio/adapter/adaptertest"}},
 	{"socketio/adapter/adaptertest", []string{"socketio/adapter", "socketio/parser"}},

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 
@@ -42,6 +43,7 @@ type settings struct {
 	recovery       *Recovery
 	enhancements   enhancements
 	wire           wire
+	listen         func(network, address string) (net.Listener, error)
 	errs           []error
 }
 
@@ -117,6 +119,13 @@ func WithParser(p socketio.Parser) Option {
 // a room reaches the sockets in all of them. The default is each process for itself.
 func WithAdapter(f adapter.Factory) Option {
 	return optionFunc(func(s *settings) { s.adapter = f })
+}
+
+// WithListen sets what opens the port of [App.ListenAndServe] and the gateways' own: a
+// net.ListenConfig's Listen with its Control, sockets that a supervisor has opened, or
+// memory. The default, nil too, is net.Listen.
+func WithListen(listen func(network, address string) (net.Listener, error)) Option {
+	return optionFunc(func(s *settings) { s.listen = listen })
 }
 
 // Recovery is a plain value: how long, and how much of, what sockets may need to come back is

@@ -178,10 +178,11 @@ func (b *Broadcast) Emit(event string, args ...any) error {
 func (b *Broadcast) selection() (*socketio.Broadcast, error) {
 	var io *socketio.Broadcast
 	if b.sender != nil {
-		if b.sender.io == nil {
-			return nil, ErrNoSocket
+		others, err := b.sender.others()
+		if err != nil {
+			return nil, err
 		}
-		io = b.sender.io.Broadcast().To(b.rooms...)
+		io = others.To(b.rooms...)
 	} else {
 		n, err := b.server.target()
 		if err != nil {

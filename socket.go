@@ -5,13 +5,15 @@ import (
 
 	"github.com/perch-go/perch/engineio"
 	"github.com/perch-go/perch/internal/payload"
+	"github.com/perch-go/perch/internal/unit"
 	"github.com/perch-go/perch/socketio"
 )
 
 // Socket is safe for concurrent use. It is one client in one namespace, the same value
 // for as long as the client is connected.
 type Socket struct {
-	io *socketio.Socket // nil: no connection, see SocketFrom
+	io   *socketio.Socket // nil: no connection, see SocketFrom
+	unit *unit.Socket     // what stands in for one in unit tests; nil: nothing, which all its methods say
 }
 
 // Handshake is immutable and safe for concurrent use. It is the request a client came
@@ -32,7 +34,23 @@ func SocketFrom(ctx context.Context) *Socket {
 			return s
 		}
 	}
+	if u := unit.SocketFrom(ctx); u != nil {
+		return u.Bind(bindUnit).(*Socket)
+	}
 	return detached
+}
+
+// bindUnit makes what package perchtest cannot: our view of what stands in for a connection.
+func bindUnit(u *unit.Socket) (socket any, execution func(*unit.Event) any) {
+	s := &Socket{unit: u}
+	return s, func(e *unit.Event) any {
+		ec := &ExecutionContext{socket: s, unit: e}
+		if e != nil {
+			ec.handler, _ = e.Handler.(*HandlerInfo)
+			ec.payload, ec.decoded = e.Payload, e.Payload != nil
+		}
+		return ec
+	}
 }
 
 func socketOf(io *socketio.Socket) (*Socket, bool) {
@@ -44,7 +62,7 @@ func socketOf(io *socketio.Socket) (*Socket, bool) {
 // with nobody else in it.
 func (s *Socket) ID() string {
 	if s.io == nil {
-		return ""
+		return s.unit.ID()
 	}
 	return s.io.ID()
 }
@@ -52,7 +70,7 @@ func (s *Socket) ID() string {
 // Namespace is the name of the namespace the socket is in.
 func (s *Socket) Namespace() string {
 	if s.io == nil {
-		return ""
+		return s.unit.Namespace()
 	}
 	return s.io.Namespace().Name()
 }
@@ -69,7 +87,7 @@ func (s *Socket) PathValue(name string) string {
 // Handshake is the request the client came with; nil without a connection.
 func (s *Socket) Handshake() *Handshake {
 	if s.io == nil {
-		return nil
+		return s.unit.Handshake()
 	}
 	return s.io.Handshake()
 }
@@ -77,23 +95,33 @@ func (s *Socket) Handshake() *Handshake {
 // Transport is how the client is connected at the moment.
 func (s *Socket) Transport() engineio.Transport {
 	if s.io == nil {
-		return ""
+		return s.unit.Transport()
 	}
 	return s.io.Conn().Transport()
 }
 
 // Connected reports whether the client has been told that it is connected, and is.
-func (s *Socket) Connected() bool { return s.io != nil && s.io.Connected() }
+func (s *Socket) Connected() bool {
+	if s.io == nil {
+		return s.unit.Connected()
+	}
+	return s.io.Connected()
+}
 
 // Recovered reports whether the client had lost its connection and is back, with the
 // rooms and the data that its socket had then; see [WithRecovery].
-func (s *Socket) Recovered() bool { return s.io != nil && s.io.Recovered() }
+func (s *Socket) Recovered() bool {
+	if s.io == nil {
+		return s.unit.Recovered()
+	}
+	return s.io.Recovered()
+}
 
 // Context is what the socket's handlers and hooks get: it carries the values of the
 // handshake request's context, without its cancellation.
 func (s *Socket) Context() context.Context {
 	if s.io == nil {
-		return context.Background()
+		return s.unit.Context()
 	}
 	return s.io.Context()
 }
@@ -102,7 +130,7 @@ func (s *Socket) Context() context.Context {
 // happens to a client that does not keep up.
 func (s *Socket) Emit(event string, args ...any) error {
 	if s.io == nil {
-		return ErrNoSocket
+		return s.unit.Emit(event, args...)
 	}
 	return s.io.Emit(event, args...)
 }
@@ -111,7 +139,7 @@ func (s *Socket) Emit(event string, args ...any) error {
 // once.
 func (s *Socket) EmitVolatile(event string, args ...any) error {
 	if s.io == nil {
-		return ErrNoSocket
+		return s.unit.EmitVolatile(event, args...)
 	}
 	return s.io.Volatile().Emit(event, args...)
 }
@@ -119,7 +147,7 @@ func (s *Socket) EmitVolatile(event string, args ...any) error {
 // Send is Emit that waits until there is room for the event.
 func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
 	if s.io == nil {
-		return ErrNoSocket
+		return s.unit.Emit(event, args...)
 	}
 	return s.io.Send(ctx, event, args...)
 }
@@ -128,7 +156,7 @@ func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
 // the client leaves.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*Answer, error) {
 	if s.io == nil {
-		return nil, ErrNoSocket
+		return s.unit.EmitWithAck(ctx, event, args...)
 	}
 	return s.io.EmitWithAck(ctx, event, args...)
 }
@@ -136,22 +164,24 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*A
 // Join puts the socket into rooms, which exist as long as someone is in them.
 func (s *Socket) Join(rooms ...string) error {
 	if s.io == nil {
-		return ErrNoSocket
+		return s.unit.Join(rooms...)
 	}
 	return s.io.Join(rooms...)
 }
 
 // Leave takes the socket out of rooms.
 func (s *Socket) Leave(rooms ...string) {
-	if s.io != nil {
-		s.io.Leave(rooms...)
+	if s.io == nil {
+		s.unit.Leave(rooms...)
+		return
 	}
+	s.io.Leave(rooms...)
 }
 
 // Rooms are the rooms the socket is in, the one of its own id included.
 func (s *Socket) Rooms() []string {
 	if s.io == nil {
-		return nil
+		return s.unit.Rooms()
 	}
 	return s.io.Rooms()
 }
@@ -168,12 +198,22 @@ func (s *Socket) Except(rooms ...string) *Broadcast { return s.Broadcast().Excep
 // Broadcast selects everyone else in the namespace.
 func (s *Socket) Broadcast() *Broadcast { return &Broadcast{sender: s} }
 
+// others is that in the terms of the server below.
+func (s *Socket) others() (*socketio.Broadcast, error) {
+	if s.io == nil {
+		return s.unit.Broadcast()
+	}
+	return s.io.Broadcast(), nil
+}
+
 // Disconnect ends the socket, or, with closeConn, the client's whole connection with
 // all its namespaces.
 func (s *Socket) Disconnect(closeConn bool) {
-	if s.io != nil {
-		s.io.Disconnect(closeConn)
+	if s.io == nil {
+		s.unit.Disconnect(closeConn)
+		return
 	}
+	s.io.Disconnect(closeConn)
 }
 
 // Auth decodes what the client gave as auth when it connected, {} if it gave none,
@@ -181,11 +221,11 @@ func (s *Socket) Disconnect(closeConn bool) {
 // for the client: return it from HandleConnection to refuse.
 func Auth[T any](ctx context.Context) (T, error) {
 	var auth T
-	s := SocketFrom(ctx)
-	if s.io == nil {
+	h := SocketFrom(ctx).Handshake()
+	if h == nil {
 		return auth, ErrNoSocket
 	}
-	if err := s.io.Handshake().DecodeAuth(&auth); err != nil {
+	if err := h.DecodeAuth(&auth); err != nil {
 		return auth, badPayload(err)
 	}
 	if validate := payload.Validation[T](); validate != nil {
@@ -209,7 +249,7 @@ func NewKey[T any](name string) Key[T] { return socketio.NewKey[T](name) }
 // Load is what the socket has under the name of a key; [Key] knows its type.
 func (s *Socket) Load(name string) (v any, ok bool) {
 	if s.io == nil {
-		return nil, false
+		return s.unit.Load(name)
 	}
 	return s.io.Load(name)
 }
@@ -217,7 +257,9 @@ func (s *Socket) Load(name string) (v any, ok bool) {
 // Store keeps something under the name of a key. On a socket without connection it
 // does nothing.
 func (s *Socket) Store(name string, v any) {
-	if s.io != nil {
-		s.io.Store(name, v)
+	if s.io == nil {
+		s.unit.Store(name, v)
+		return
 	}
+	s.io.Store(name, v)
 }

@@ -20,6 +20,9 @@ type Handshake struct {
 	secure bool
 }
 
+// NewHandshake makes what a session has of the request that opened it, for tests of what reads it.
+func NewHandshake(r *http.Request) *Handshake { return newHandshake(r, nil) }
+
 func newHandshake(r *http.Request, trusted []netip.Prefix) *Handshake {
 	address, secure := clientAddress(r, trusted)
 	var b strings.Builder

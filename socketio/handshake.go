@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"net/http"
 	"slices"
 
 	"github.com/perch-go/perch/engineio"
@@ -12,6 +13,11 @@ import (
 type Handshake struct {
 	*engineio.Handshake
 	auth []byte
+}
+
+// NewHandshake makes a handshake of a request and the JSON of an auth object, nil for none, for tests of what reads it.
+func NewHandshake(r *http.Request, auth []byte) *Handshake {
+	return &Handshake{engineio.NewHandshake(r), slices.Clone(auth)}
 }
 
 // RawAuth is the JSON of the auth object: {} if the client sent none. It is the caller's own copy.
