@@ -33,7 +33,8 @@ func TestOwnPort(t *testing.T) {
 	defer pair.Close()
 	certified := &tls.Config{Certificates: pair.TLS.Certificates}
 
-	app, err := perch.New(quiet(), perch.WithGateways(
+	ports := anyPort{}
+	app, err := perch.New(quiet(), perch.WithListen(ports.listen), perch.WithGateways(
 		handlers(answers),
 		&gateway{options: perch.Options{Port: 81, Namespace: "events"}, register: answers},
 		&gateway{options: perch.Options{Port: 444, TLS: certified}, register: answers},
@@ -42,8 +43,6 @@ func TestOwnPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ports := anyPort{}
-	app.SetListen(ports.listen)
 	shared, err := ports.listen("tcp", ":80")
 	if err != nil {
 		t.Fatal(err)
@@ -87,19 +86,18 @@ func TestOwnPort(t *testing.T) {
 // A port that cannot be opened ends Start, closes those that could, and is named.
 func TestOwnPortTaken(t *testing.T) {
 	t.Parallel()
-	app, err := perch.New(quiet(), perch.WithGateways(
+	ports := anyPort{}
+	app, err := perch.New(quiet(), perch.WithListen(ports.listen), perch.WithGateways(
 		&gateway{options: perch.Options{Port: 81}},
 		&hooked{gateway: gateway{options: perch.Options{Port: 82}}},
 	))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ports := anyPort{}
 	if ports[":82"], err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = ports[":82"].Close() }()
-	app.SetListen(ports.listen)
 	err = app.Start(t.Context())
 	if err == nil || !strings.Contains(err.Error(), "*perch_test.hooked (namespace /): port 82 cannot be opened") {
 		t.Errorf("got %v", err)
@@ -112,11 +110,10 @@ func TestOwnPortTaken(t *testing.T) {
 // N-4: the app's port is the own port of a gateway.
 func TestOwnPortIsTheApps(t *testing.T) {
 	t.Parallel()
-	app, err := perch.New(quiet(), perch.WithGateways(&gateway{options: perch.Options{Port: 81}}))
+	app, err := perch.New(quiet(), perch.WithListen(anyPort{}.listen), perch.WithGateways(&gateway{options: perch.Options{Port: 81}}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	app.SetListen(anyPort{}.listen)
 	err = app.ListenAndServe(":81")
 	if err == nil || !strings.Contains(err.Error(), "own port of gateway *perch_test.gateway (namespace /), leave its Port zero") {
 		t.Errorf("got %v", err)
