@@ -53,7 +53,7 @@ var house = []room{
 var foreign = map[string][]string{
 	"github.com/go-json-experiment/json": {"socketio/parser", "internal/msgpack"},
 	"github.com/tinylib/msgp":            {"socketio/parser/msgpack", "internal/msgpack"},
-	"github.com/coder/websocket":         {"client/internal/engine"},
+	"github.com/coder/websocket":         {"client/internal/engine", "perchtest"},
 	"github.com/gobwas/ws":               {"internal/wsframe"},
 	"golang.org/x/sys":                   {"internal/stream"},
 	"github.com/gobwas/httphead":         {}, // of gobwas/ws

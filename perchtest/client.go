@@ -5,10 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"github.com/perch-go/perch/client"
 	"github.com/perch-go/perch/event"
@@ -22,49 +19,19 @@ import (
 type Client struct {
 	*client.Socket
 
-	mu      sync.Mutex
+	inbox   inbox
 	events  []*client.Event // not taken yet
 	reasons []client.Reason // likewise
-	changed chan struct{}   // closed when there is more
 }
 
 func newClient(s *client.Socket) *Client {
-	c := &Client{Socket: s, changed: make(chan struct{})}
-	s.OnAny(func(_ context.Context, e *client.Event) { c.add(func() { c.events = append(c.events, e) }) })
-	s.OnDisconnect(func(r client.Reason, _ error) { c.add(func() { c.reasons = append(c.reasons, r) }) })
+	c := &Client{Socket: s}
+	s.OnAny(func(_ context.Context, e *client.Event) { c.inbox.add(func() { c.events = append(c.events, e) }) })
+	s.OnDisconnect(func(r client.Reason, _ error) { c.inbox.add(func() { c.reasons = append(c.reasons, r) }) })
 	return c
 }
 
-func (c *Client) add(change func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	change()
-	close(c.changed)
-	c.changed = make(chan struct{})
-}
-
-// wait calls take, with mu held, until it reports that it has found something.
-func (c *Client) wait(t testing.TB, what string, take func() bool) {
-	t.Helper()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	for {
-		c.mu.Lock()
-		found, changed := take(), c.changed
-		state := c.describe()
-		c.mu.Unlock()
-		if found {
-			return
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			t.Fatalf("perchtest: no %s within %v; %s", what, patience, state)
-		}
-	}
-}
-
-// describe says what there is instead. Called with mu held.
+// describe says what there is. Called with the inbox's mu held.
 func (c *Client) describe() string {
 	var b strings.Builder
 	if len(c.reasons) > 0 {
@@ -96,15 +63,15 @@ func show(e *client.Event) string {
 func (c *Client) NextEvent(t testing.TB, name string) *client.Event {
 	t.Helper()
 	var e *client.Event
-	c.wait(t, fmt.Sprintf("event %q", name), func() bool {
+	c.inbox.wait(t, fmt.Sprintf("event %q", name), func() (bool, error) {
 		i := slices.IndexFunc(c.events, func(e *client.Event) bool { return e.Name() == name })
 		if i < 0 {
-			return false
+			return false, nil
 		}
 		e = c.events[i]
 		c.events = slices.Delete(c.events, i, i+1)
-		return true
-	})
+		return true, nil
+	}, c.describe)
 	return e
 }
 
@@ -113,13 +80,13 @@ func (c *Client) NextEvent(t testing.TB, name string) *client.Event {
 func (c *Client) NextDisconnect(t testing.TB) client.Reason {
 	t.Helper()
 	var r client.Reason
-	c.wait(t, "disconnect", func() bool {
+	c.inbox.wait(t, "disconnect", func() (bool, error) {
 		if len(c.reasons) == 0 {
-			return false
+			return false, nil
 		}
 		r, c.reasons = c.reasons[0], c.reasons[1:]
-		return true
-	})
+		return true, nil
+	}, c.describe)
 	return r
 }
 
@@ -129,30 +96,13 @@ func (c *Client) NextDisconnect(t testing.TB) client.Reason {
 func (c *Client) NoEvents(t testing.TB, names ...string) {
 	t.Helper()
 	settle(t)
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.inbox.mu.Lock()
+	defer c.inbox.mu.Unlock()
 	for _, e := range c.events {
 		if len(names) == 0 || slices.Contains(names, e.Name()) {
 			t.Errorf("perchtest: event %s came", show(e))
 		}
 	}
-}
-
-// settling is more than the server and the client let anything wait on purpose: the reply to CONNECT goes a moment ahead of
-// what was sent before it, and an upgrade waits for the poll under way.
-const settling = 100 * time.Millisecond
-
-// settle waits until nothing goes on in the bubble, settling later.
-func settle(t testing.TB) {
-	t.Helper()
-	defer func() {
-		if v := recover(); v != nil {
-			t.Fatalf("perchtest: NoEvents has to be called by one goroutine in a bubble, in what synctest.Test calls: %v", v)
-		}
-	}()
-	synctest.Wait()
-	time.Sleep(settling)
-	synctest.Wait()
 }
 
 // Next takes the oldest event of that name that was not taken yet, and waits for it if there is none; after ten

@@ -106,7 +106,10 @@ func TestContextRefuses(t *testing.T) {
 		s.Emit, s.EmitVolatile, s.Broadcast().Emit, s.To("a").Emit,
 		func(event string, args ...any) error { return s.Send(ctx, event, args...) },
 		func(event string, args ...any) error { _, err := s.EmitWithAck(ctx, event, args...); return err },
-		func(event string, args ...any) error { _, err := s.To("a").EmitWithAck(ctx, event, args...); return err },
+		func(event string, args ...any) error {
+			_, err := s.To("a").EmitWithAck(ctx, event, args...)
+			return err
+		},
 	} {
 		if err := emit("connect", 1); !errors.Is(err, socketio.ErrReserved) {
 			t.Errorf("a reserved name: %v", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 	"slices"
 	"testing"
@@ -246,7 +247,7 @@ func (g *echo) Register(r *perch.Router) {
 func TestServe(t *testing.T) {
 	t.Parallel()
 	inBubbleAndOut(t, func(t *testing.T) {
-		app, err := perch.New(perch.WithGateways(&echo{}))
+		app, err := perch.New(perch.WithLogger(slog.New(slog.DiscardHandler)), perch.WithGateways(&echo{}))
 		if err != nil {
 			t.Fatal(err)
 		}
