@@ -47,7 +47,7 @@ func bindUnit(u *unit.Socket) (socket any, execution func(*unit.Event) any) {
 		ec := &ExecutionContext{socket: s, unit: e}
 		if e != nil {
 			ec.handler, _ = e.Handler.(*HandlerInfo)
-			ec.payload, ec.decoded = e.Payload, e.Payload != nil
+			ec.payload, ec.decoded = e.Payload, true
 		}
 		return ec
 	}

@@ -1,8 +1,11 @@
 package perchtest_test
 
 import (
+	"bytes"
 	"fmt"
+	"io"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,10 +18,12 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type failing struct {
 	testing.TB
 	failed  []string
+	output  bytes.Buffer
 	cleanup []func()
 }
 
 func (f *failing) Helper()           {}
+func (f *failing) Output() io.Writer { return &f.output }
 func (f *failing) Cleanup(fn func()) { f.cleanup = append(f.cleanup, fn) }
 func (f *failing) Errorf(format string, args ...any) {
 	f.failed = append(f.failed, fmt.Sprintf(format, args...))
@@ -28,6 +33,13 @@ func (f *failing) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
+// end is what comes after a test.
+func (f *failing) end() {
+	for _, fn := range slices.Backward(f.cleanup) {
+		fn()
+	}
+}
+
 // wantFailure runs a test that has to fail, with a message that contains want.
 func wantFailure(t *testing.T, want string, test func(t testing.TB)) {
 	t.Helper()
@@ -35,11 +47,7 @@ func wantFailure(t *testing.T, want string, test func(t testing.TB)) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		defer func() {
-			for i := len(f.cleanup) - 1; i >= 0; i-- {
-				f.cleanup[i]()
-			}
-		}()
+		defer f.end()
 		test(f)
 	}()
 	<-done

@@ -13,19 +13,12 @@ import (
 // no difference, ports do.
 type network struct {
 	mu    sync.Mutex
-	ports map[string]*listener
-	conns map[net.Conn]struct{} // the clients' ends
-}
-
-// listener is a port that is listened on.
-type listener struct {
-	*stream.Listener
-	net  *network
-	port string
+	ports map[string]*stream.Listener // once listened on, open or closed
+	conns map[net.Conn]struct{}       // the clients' ends
 }
 
 func newNetwork() *network {
-	return &network{ports: make(map[string]*listener), conns: make(map[net.Conn]struct{})}
+	return &network{ports: make(map[string]*stream.Listener), conns: make(map[net.Conn]struct{})}
 }
 
 // listen is net.Listen here.
@@ -37,21 +30,11 @@ func (n *network) listen(_, address string) (net.Listener, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.ports[port] != nil {
-		return nil, fmt.Errorf("perchtest: port %s is listened on already", port)
+		return nil, fmt.Errorf("perchtest: port %s was listened on before", port)
 	}
-	l := &listener{stream.NewListener(), n, port}
+	l := stream.NewListener()
 	n.ports[port] = l
 	return l, nil
-}
-
-// Close gives the port back.
-func (l *listener) Close() error {
-	l.net.mu.Lock()
-	if l.net.ports[l.port] == l {
-		delete(l.net.ports, l.port)
-	}
-	l.net.mu.Unlock()
-	return l.Listener.Close()
 }
 
 // dial is a net.Dialer's DialContext here.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -229,6 +230,12 @@ func TestOwnPort(t *testing.T) {
 	if _, err := srv.HTTPClient().Get(srv.URL() + ":3002"); err == nil {
 		t.Error("a port that nobody has")
 	}
+	if err := srv.App().Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := srv.HTTPClient().Get(srv.URL() + ":3001"); err == nil {
+		t.Error("a port that was closed")
+	}
 	wantFailure(t, "port 80 cannot be opened", func(t testing.TB) {
 		perchtest.New(t, perch.WithGateways(&Chat{port: 80}, &echo{}))
 	})
@@ -302,10 +309,37 @@ func TestFailures(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			srv := perchtest.New(t, perch.WithGateways(&Chat{}))
 			wantFailure(t, want, func(t testing.TB) { fail(t, srv.Dial(t, "/chat", named("Ann"))) })
+			wantFailure(t, `event welcome("Ann") came`, func(t testing.TB) { srv.Dial(t, "/chat", named("Ann")).NoEvents(t) })
 			srv.Dial(t, "/chat", named("Ben")).NoEvents(t, "posted")
 		})
 	}
 }
+
+// What is logged is in the test's output, and goes nowhere when the test is over.
+func TestLateLog(t *testing.T) {
+	t.Parallel()
+	g, test := &late{}, &failing{TB: t}
+	perchtest.New(test, perch.WithGateways(g))
+	log := func() { perch.OnEvent(g.router, "late", func(context.Context, perch.None) error { return nil }) }
+	log()
+	written := test.output.String()
+	if !strings.Contains(written, "event=late") {
+		t.Errorf("logged %q", written)
+	}
+	test.end()
+	log()
+	if now := test.output.String(); now != written {
+		t.Errorf("logged after the end: %q", now)
+	}
+}
+
+// late is a gateway whose Register is not over when it has returned, which is logged.
+type late struct {
+	echo
+	router *perch.Router
+}
+
+func (g *late) Register(r *perch.Router) { g.router = r }
 
 // broken is a gateway that does not start.
 type broken struct{ echo }
