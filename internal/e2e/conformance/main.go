@@ -24,13 +24,19 @@ type profile struct {
 }
 
 var profiles = map[string]struct {
-	serve func() (*profile, error)
+	serve func(nest bool) (*profile, error)
 	addr  string // where it listens if -addr does not say
 }{
-	"engine":   {engine, anyPort},
-	"protocol": {protocol, anyPort},
-	"client":   {client, clientAddr}, // suites of clients have it built in
-	"bench":    {bench, anyPort},
+	"engine":   {always(engine), anyPort},
+	"protocol": {always(protocol), anyPort},
+	"client":   {always(client), clientAddr}, // suites of clients have it built in
+	"bench":    {always(bench), anyPort},
+	"gateway":  {gateway, anyPort},
+}
+
+// always is a profile that is the same with -nest.
+func always(serve func() (*profile, error)) func(bool) (*profile, error) {
+	return func(bool) (*profile, error) { return serve() }
 }
 
 const (
@@ -60,6 +66,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	name := flags.String("profile", "", "`profile` to serve: "+names())
 	addr := flags.String("addr", "", "`address` to listen on (default "+clientAddr+" for the profile client, else "+anyPort+")")
+	nest := flags.Bool("nest", false, "errors look as Nest's do, in the profile gateway")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -67,7 +74,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if !ok {
 		return fmt.Errorf("unknown -profile %q: choose one of %s", *name, names())
 	}
-	p, err := chosen.serve()
+	p, err := chosen.serve(*nest)
 	if err != nil {
 		return err
 	}
