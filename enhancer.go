@@ -41,7 +41,7 @@ type Middleware func(ctx context.Context, ec *ExecutionContext, next func(ctx co
 // first (N-34). It is called concurrently for different sockets.
 //
 // An event whose error was dealt with is acked, if the client asked for that, with no
-// argument. A client that was refused stays refused, whatever a filter makes of it.
+// argument, unless errors are delivered as with Nest: see [DeliverException]. A client that was refused stays refused, whatever a filter makes of it.
 type Filter func(ctx context.Context, ec *ExecutionContext, err error) error
 
 // Pipe is an immutable value: a step between decoding and the handler, which checks or

@@ -296,7 +296,7 @@ func (r *route) settle(ctx context.Context, ec *ExecutionContext, err error) {
 // to the log what the client may not see.
 func (r *route) fail(ctx context.Context, ec *ExecutionContext, err error) {
 	if err = filter(ctx, ec, r.filters, timedOut(ctx, err)); err == nil {
-		if ec.WantsAck() && r.info.Kind != KindAny { // whose ack is that of the event's own handlers
+		if ec.WantsAck() && r.wire.Delivery != DeliverException { // the ack of a KindAny, which delivers so too, is its event's handlers'
 			r.settle(ctx, ec, ec.event.Ack())
 		}
 		return

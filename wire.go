@@ -2,9 +2,9 @@ package perch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/perch-go/perch/socketio"
 )
@@ -17,7 +17,7 @@ const (
 	// "exception". The default.
 	DeliverAck Delivery = iota
 	// DeliverException tells it by the event "exception" alone, and leaves an ack
-	// without an answer: what Nest does (N-35).
+	// without an answer, also of an error that a filter has dealt with: what Nest does (N-35).
 	DeliverException
 	// DeliverBoth tells it by both, if the client asked for an ack.
 	DeliverBoth
@@ -29,13 +29,14 @@ type Errors struct {
 	// Delivery says where. The default is DeliverAck.
 	Delivery Delivery
 	// Nest sends the payload of Nest's exception filter (N-35): {status, message, cause}
-	// of an Error without Details, Details alone of one that has them, and "Internal
-	// server error" of all others. Use it with DeliverException for clients that know
-	// nothing else.
+	// of an Error without Details. An Error with Details is a WsException of them: an
+	// object or a list goes alone, anything else is the message. All other errors are
+	// "Internal server error". Use it with DeliverException and Cause for clients that know
+	// nothing else; an unknown event is then not answered either (N-28).
 	Nest bool
-	// Cause adds to the payload what it is an answer to, as cause: {pattern, data}. Nest
-	// does so by default; here it has to be asked for, because it sends back whatever the
-	// client sent.
+	// Cause adds to the payload what it is an answer to, as cause: {pattern, data}, where
+	// several arguments are a list. Nest does so by default; here it has to be asked for,
+	// because it sends back whatever the client sent.
 	Cause bool
 }
 
@@ -48,14 +49,33 @@ type wire struct{ Errors }
 
 // cause is what an error is an answer to (N-36).
 type cause struct {
-	Pattern string          `json:"pattern"`
-	Data    json.RawMessage `json:"data,omitempty"`
+	Pattern string `json:"pattern"`
+	Data    *any   `json:"data,omitzero"`
+}
+
+func causeOf(ec *ExecutionContext) *cause {
+	c := &cause{Pattern: ec.Event()}
+	args := make([]any, ec.NumArgs())
+	for i := range args {
+		if ec.Decode(i, &args[i]) != nil {
+			return c // it may be that which is the error
+		}
+	}
+	switch len(args) { // as Nest hands them on (N-22)
+	case 0:
+	case 1:
+		c.Data = &args[0]
+	default:
+		var list any = args
+		c.Data = &list
+	}
+	return c
 }
 
 // nestFailure is what Nest's exception filter sends.
 type nestFailure struct {
 	Status  string `json:"status"`
-	Message string `json:"message"`
+	Message any    `json:"message"`
 	Cause   *cause `json:"cause,omitzero"`
 }
 
@@ -63,17 +83,37 @@ type nestFailure struct {
 func (w wire) payload(ec *ExecutionContext, shown *Error) any {
 	var because *cause
 	if w.Cause {
-		because = &cause{Pattern: ec.Event(), Data: ec.Raw(0)}
+		because = causeOf(ec)
 	}
-	switch {
-	case !w.Nest:
+	if !w.Nest {
 		f := shown.wire()
 		f.Cause = because
 		return f
-	case shown.Details != nil:
-		return shown.Details
 	}
-	return nestFailure{Status: "error", Message: shown.Message, Cause: because}
+	f := nestFailure{Status: "error", Message: shown.Message, Cause: because}
+	switch shown.Details.(type) {
+	case nil, payloadDetails: // where in a payload is not the whole of what is to be said
+	default:
+		if isObject(shown.Details) {
+			return shown.Details
+		}
+		f.Message = shown.Details
+	}
+	return f
+}
+
+// isObject reports whether v is an object or a list on the wire.
+func isObject(v any) bool {
+	t := reflect.TypeOf(v)
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	switch t.Kind() {
+	case reflect.Struct, reflect.Map, reflect.Slice, reflect.Array:
+		return true
+	default:
+		return false
+	}
 }
 
 // deliver sends an error where the client looks for it. An ack that another handler has
@@ -97,9 +137,9 @@ func (w wire) deliver(ec *ExecutionContext, shown *Error) error {
 }
 
 // unknown answers an event that has no handler, if an answer was asked for; without
-// one it is ignored, as with Nest (N-28).
+// one, and for clients that know nothing but Nest, it is ignored, as there (N-28).
 func (w wire) unknown(_ context.Context, e *socketio.Event) {
-	if e.WantsAck() {
+	if e.WantsAck() && (!w.Nest || w.Delivery != DeliverException) {
 		s, _ := socketOf(e.Socket())
 		_ = w.deliver(&ExecutionContext{socket: s, event: e}, Errorf(CodeUnknownEvent, "no handler for the event %q", e.Name()))
 	}

@@ -9,6 +9,10 @@
 // them do something; a table in differential/ is one area. A difference that is
 // wanted is declared in its script and stands in docs/compatibility.md.
 //
+// TestNest does the same with NestJS and gateways of Perch that speak as Nest's do:
+// nest/reference.mjs is the one, nest_test.go the other; differences stand in
+// docs/from-nestjs.md.
+//
 // TestGoClient plays one table of cases with package client against npm's
 // socket.io of two generations, against Perch and against servers made up for
 // one case, on each transport. The words that make servers do something are
