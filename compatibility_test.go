@@ -10,28 +10,49 @@ import (
 )
 
 // compatibilityDocuments say of each row of the specification what became of it: S-1 to S-96 are the server's, C-1 to C-20 the
-// client's, the others sections about the wire.
+// client's, N-1 to N-47 those of Nest's gateways, the others sections about the wire.
 var compatibilityDocuments = []struct {
 	file, letter string
 	rows         int
 	sections     []string
+	state        *regexp.Regexp
+	verdict      string   // what state asks for
+	untested     []string // rows about what is not built yet
 }{
-	{"docs/compatibility.md", "S", 96, []string{"3.1", "3.2", "3.3", "3.4", "3.6", "3.7"}},
-	{"docs/client.md", "C", 20, []string{"3.1", "3.4", "3.6"}},
+	{"docs/compatibility.md", "S", 96, []string{"3.1", "3.2", "3.3", "3.4", "3.6", "3.7"}, stateOfPeer, verdictOfPeer, nil},
+	{"docs/client.md", "C", 20, []string{"3.1", "3.4", "3.6"}, stateOfPeer, verdictOfPeer, nil},
+	{
+		"docs/from-nestjs.md", "N", 47, nil,
+		regexp.MustCompile(`^(?:keep(?:[:;,] .+)?|(?:change|drop): .+)$`), "keep, change and how, or drop and what there is instead",
+		[]string{"N-38", "N-40", "N-41"},
+	},
 }
 
-// scriptFile is the suite that compares us with the reference; its scripts are in the directory beside it.
-const scriptFile = "differential.test.mjs"
+var stateOfPeer = regexp.MustCompile(`^(?:yes|\*\*differs\*\*: .+|no: .+)(?:[:;,] .+)?$`)
+
+const verdictOfPeer = "yes, **differs** and how, or no and why"
+
+// scriptSuites compare us with a reference, by scripts whose names begin with the rows that they show and that say which
+// differences they know.
+var scriptSuites = []struct {
+	file, scripts string // as documents name it, and where its scripts are
+	document      string
+	row           string // a pattern
+	differs       string // how a row begins that has a difference
+}{
+	{"differential.test.mjs", "differential/*.mjs", "docs/compatibility.md", `S-\d+|3\.\d`, "**differs**: "},
+	{"nest.test.mjs", "nest.test.mjs", "docs/from-nestjs.md", `N-\d+`, "change: "},
+}
 
 // goClientSuite is the witness of the client's rows: a matrix of cases whose names end with the rows that they show.
 const goClientSuite = "e2e.TestGoClient"
 
-// compatibilityRow is a line of a table about Socket.IO.
+// compatibilityRow is a line of a table about a peer.
 type compatibilityRow struct{ label, feature, state, tests string }
 
 func compatibilityRows(t *testing.T, file string) (list []compatibilityRow) {
 	t.Helper()
-	line := regexp.MustCompile(`(?m)^\| ([SC]-\d+|3\.\d) \| (.*) \| (.*) \| (.*) \|$`)
+	line := regexp.MustCompile(`(?m)^\| ([SCN]-\d+|3\.\d) \| (.*) \| (.*) \| (.*) \|$`)
 	for _, m := range line.FindAllStringSubmatch(readFile(t, file), -1) {
 		list = append(list, compatibilityRow{m[1], m[2], m[3], m[4]})
 	}
@@ -41,16 +62,15 @@ func compatibilityRows(t *testing.T, file string) (list []compatibilityRow) {
 // TestCompatibilityHasEveryRow finds each row of the specification once, with a state and a test.
 func TestCompatibilityHasEveryRow(t *testing.T) {
 	t.Parallel()
-	state := regexp.MustCompile(`^(?:yes|\*\*differs\*\*: .+|no: .+)(?:[:;,] .+)?$`)
 	for _, doc := range compatibilityDocuments {
 		times := map[string]int{}
 		for _, row := range compatibilityRows(t, doc.file) {
 			times[row.label]++
-			if !state.MatchString(row.state) {
-				t.Errorf("%s: %s: say yes, **differs** and how, or no and why; not %q", doc.file, row.label, row.state)
+			if !doc.state.MatchString(row.state) {
+				t.Errorf("%s: %s: say %s; not %q", doc.file, row.label, doc.verdict, row.state)
 			}
-			if row.feature == "" || !strings.Contains(row.tests, "`") {
-				t.Errorf("%s: %s has no feature or names no test", doc.file, row.label)
+			if tested := strings.Contains(row.tests, "`"); row.feature == "" || tested == slices.Contains(doc.untested, row.label) {
+				t.Errorf("%s: %s has no feature, or names no test (or does, and is no longer untested)", doc.file, row.label)
 			}
 		}
 		labels := slices.Clone(doc.sections)
@@ -92,10 +112,10 @@ func TestGoClientShowsItsRows(t *testing.T) {
 	}
 }
 
-// scripts is the source of all scripts of the differential suite.
-func scripts(t *testing.T) string {
+// scripts is the source of all scripts of a suite.
+func scripts(t *testing.T, pattern string) string {
 	t.Helper()
-	files, err := filepath.Glob(filepath.Join("internal", "e2e", "differential", "*.mjs"))
+	files, err := filepath.Glob(filepath.Join("internal", "e2e", filepath.FromSlash(pattern)))
 	if err != nil || len(files) == 0 {
 		t.Fatal(files, err)
 	}
@@ -110,39 +130,42 @@ func scripts(t *testing.T) string {
 // that calls the suite as its witness.
 func TestDifferencesAreDocumented(t *testing.T) {
 	t.Parallel()
-	source := scripts(t)
-	declared := map[string]bool{}
-	for _, m := range regexp.MustCompile(`"(S-\d+|3\.\d): [^"]+"`).FindAllStringSubmatch(source, -1) {
-		declared[m[1]] = true
-	}
-	if len(declared) == 0 {
-		t.Fatal("no difference is declared")
-	}
-	named := regexp.MustCompile("[\"`](S-\\d+|3\\.\\d) ")
-	shown := map[string]bool{}
-	for _, m := range named.FindAllStringSubmatch(source, -1) {
-		shown[m[1]] = true
-	}
-	for _, row := range compatibilityRows(t, "docs/compatibility.md") {
-		if declared[row.label] && !strings.HasPrefix(row.state, "**differs**: ") {
-			t.Errorf("%s: a script declares a difference, docs/compatibility.md does not", row.label)
+	for _, suite := range scriptSuites {
+		source := scripts(t, suite.scripts)
+		declared := map[string]bool{}
+		for _, m := range regexp.MustCompile(`"(`+suite.row+`): [^"]+"`).FindAllStringSubmatch(source, -1) {
+			declared[m[1]] = true
 		}
-		delete(declared, row.label)
-		if strings.Contains(row.tests, scriptFile) && !shown[row.label] {
-			t.Errorf("%s: no script is named after it", row.label)
+		if len(declared) == 0 {
+			t.Fatalf("%s: no difference is declared", suite.file)
 		}
-	}
-	for label := range declared {
-		t.Errorf("%s: a script declares a difference, and docs/compatibility.md has no such row", label)
+		named := regexp.MustCompile("[\"`]((?:" + suite.row + ")(?:, (?:" + suite.row + "))*) ")
+		shown := map[string]bool{}
+		for _, m := range named.FindAllStringSubmatch(source, -1) {
+			for _, label := range strings.Split(m[1], ", ") {
+				shown[label] = true
+			}
+		}
+		for _, row := range compatibilityRows(t, suite.document) {
+			if declared[row.label] && !strings.HasPrefix(row.state, suite.differs) {
+				t.Errorf("%s: a script declares a difference, %s does not", row.label, suite.document)
+			}
+			delete(declared, row.label)
+			if strings.Contains(row.tests, suite.file) && !shown[row.label] {
+				t.Errorf("%s: no script is named after it", row.label)
+			}
+		}
+		for label := range declared {
+			t.Errorf("%s: a script declares a difference, and %s has no such row", label, suite.document)
+		}
 	}
 }
 
 // TestDocumentedTests finds every test that the documents call as their witness.
 func TestDocumentedTests(t *testing.T) {
 	t.Parallel()
-	dirs := map[string][]string{ // by package name; these are in modules of their own
-		"e2e":     {filepath.Join("internal", "e2e")},
-		"perchfx": {filepath.Join("contrib", "fx")},
+	dirs := map[string][]string{ // by package name; those of other modules are not listed
+		"e2e": {filepath.Join("internal", "e2e")}, "validator": {filepath.Join("contrib", "validator")},
 	}
 	for _, line := range goList(t, "linux", "-f", "{{.Name}} {{.Dir}}", "./...") {
 		name, dir, _ := strings.Cut(line, " ")

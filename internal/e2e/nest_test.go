@@ -100,8 +100,8 @@ func (g *nestGateway) HandleDisconnect(ctx context.Context, _ *perch.Socket, rea
 	g.left[auth.Key] = reason
 }
 
-// box is what "data" answers.
-type box struct {
+// nestBox is what "data" answers.
+type nestBox struct {
 	Data any `json:"data"`
 }
 
@@ -116,7 +116,7 @@ func (g *nestGateway) Register(r *perch.Router) {
 
 // registerArguments is N-18 to N-25 and N-27.
 func (g *nestGateway) registerArguments(r *perch.Router) {
-	perch.On(r, "sync", result(1))
+	perch.On(r, "sync", nestResult(1))
 	perch.On(r, "who", func(ctx context.Context, _ perch.None) (map[string]string, error) {
 		user, ok := knownAs.Lookup(perch.SocketFrom(ctx))
 		if !ok {
@@ -132,8 +132,8 @@ func (g *nestGateway) registerArguments(r *perch.Router) {
 		}
 		return "not yet", nil
 	})
-	perch.On(r, "data", func(_ context.Context, data any) (box, error) { return box{data}, nil })
-	perch.On2(r, "two", func(_ context.Context, a, b any) (box, error) { return box{[]any{a, b}}, nil })
+	perch.On(r, "data", func(_ context.Context, data any) (nestBox, error) { return nestBox{data}, nil })
+	perch.On2(r, "two", func(_ context.Context, a, b any) (nestBox, error) { return nestBox{[]any{a, b}}, nil })
 	perch.On(r, "optional", func(_ context.Context, data *string) (map[string]string, error) {
 		if data == nil {
 			return map[string]string{}, nil
@@ -145,8 +145,8 @@ func (g *nestGateway) registerArguments(r *perch.Router) {
 	}) (int, error) {
 		return in.K * 2, nil
 	})
-	perch.OnAck(r, "ack", func(_ context.Context, data any, ack perch.Ack[box]) error {
-		time.AfterFunc(20*time.Millisecond, func() { _ = ack(box{data}) })
+	perch.OnAck(r, "ack", func(_ context.Context, data any, ack perch.Ack[nestBox]) error {
+		time.AfterFunc(20*time.Millisecond, func() { _ = ack(nestBox{data}) })
 		return nil
 	})
 	perch.OnAck(r, "ackAndReturn", func(_ context.Context, _ perch.None, ack perch.Ack[string]) error {
@@ -166,7 +166,7 @@ func (g *nestGateway) registerArguments(r *perch.Router) {
 	}
 	perch.On(r, "slow", slow)
 	perch.On(r, "aside", slow, perch.Concurrent())
-	perch.On(r, "fast", result("fast"))
+	perch.On(r, "fast", nestResult("fast"))
 }
 
 func ackIfAsked[T any](ack perch.Ack[T], v T) error {
@@ -176,28 +176,28 @@ func ackIfAsked[T any](ack perch.Ack[T], v T) error {
 	return nil
 }
 
-func result[T any](v T) func(context.Context, perch.None) (T, error) {
+func nestResult[T any](v T) func(context.Context, perch.None) (T, error) {
 	return func(context.Context, perch.None) (T, error) { return v, nil }
 }
 
 // registerResults is N-26 and N-37.
 func (g *nestGateway) registerResults(r *perch.Router) {
 	perch.OnEvent(r, "returns undefined", func(context.Context, perch.None) error { return nil })
-	perch.On(r, "returns null", result[*int](nil))
-	perch.On(r, "returns zero", result(0))
-	perch.On(r, "returns empty text", result(""))
-	perch.On(r, "returns false", result(false))
-	perch.On(r, "returns text", result("text"))
-	perch.On(r, "returns array", result([]int{1, 2}))
-	perch.On(r, "returns empty array", result([]int{}))
-	perch.On(r, "returns object", result(map[string]int{"a": 1}))
-	perch.On(r, "returns promise", result("later"))
-	perch.On(r, "returns response", result(perch.Reply[map[string]int]{Event: "replied", Data: map[string]int{"a": 1}}))
-	perch.On(r, "returns response without data", result(perch.Reply[perch.None]{Event: "replied"}))
-	perch.On(r, "returns response of more", result(map[string]any{"event": "replied", "data": 1, "more": 2}))
-	perch.On(r, "returns response without event", result(map[string]any{"event": "", "data": 1}))
-	perch.OnStream(r, "returns stream", count(func(i int) perch.Reply[int] { return perch.Reply[int]{Event: "stream", Data: i} }))
-	perch.OnStream(r, "returns stream of values", count(func(i int) int { return i }))
+	perch.On(r, "returns null", nestResult[*int](nil))
+	perch.On(r, "returns zero", nestResult(0))
+	perch.On(r, "returns empty text", nestResult(""))
+	perch.On(r, "returns false", nestResult(false))
+	perch.On(r, "returns text", nestResult("text"))
+	perch.On(r, "returns array", nestResult([]int{1, 2}))
+	perch.On(r, "returns empty array", nestResult([]int{}))
+	perch.On(r, "returns object", nestResult(map[string]int{"a": 1}))
+	perch.On(r, "returns promise", nestResult("later"))
+	perch.On(r, "returns response", nestResult(perch.Reply[map[string]int]{Event: "replied", Data: map[string]int{"a": 1}}))
+	perch.On(r, "returns response without data", nestResult(perch.Reply[perch.None]{Event: "replied"}))
+	perch.On(r, "returns response of more", nestResult(map[string]any{"event": "replied", "data": 1, "more": 2}))
+	perch.On(r, "returns response without event", nestResult(map[string]any{"event": "", "data": 1}))
+	perch.OnStream(r, "returns stream", nestStream(func(i int) perch.Reply[int] { return perch.Reply[int]{Event: "stream", Data: i} }))
+	perch.OnStream(r, "returns stream of values", nestStream(func(i int) int { return i }))
 	perch.OnStream(r, "returns stream that fails", func(context.Context, perch.None) iter.Seq2[perch.Reply[int], error] {
 		return func(yield func(perch.Reply[int], error) bool) {
 			if yield(perch.Reply[int]{Event: "stream", Data: 0}, nil) {
@@ -207,8 +207,8 @@ func (g *nestGateway) registerResults(r *perch.Router) {
 	})
 }
 
-// count makes a stream of what item makes of 0 to 2.
-func count[T any](item func(i int) T) func(context.Context, perch.None) iter.Seq2[T, error] {
+// nestStream makes a stream of what item makes of 0 to 2.
+func nestStream[T any](item func(i int) T) func(context.Context, perch.None) iter.Seq2[T, error] {
 	return func(context.Context, perch.None) iter.Seq2[T, error] {
 		return func(yield func(T, error) bool) {
 			for i := range 3 {
