@@ -166,6 +166,7 @@ func TestDocumentedTests(t *testing.T) {
 	t.Parallel()
 	dirs := map[string][]string{ // by package name; those of other modules are not listed
 		"e2e": {filepath.Join("internal", "e2e")}, "validator": {filepath.Join("contrib", "validator")},
+		"perchfx": {filepath.Join("contrib", "fx")},
 	}
 	for _, line := range goList(t, "linux", "-f", "{{.Name}} {{.Dir}}", "./...") {
 		name, dir, _ := strings.Cut(line, " ")
