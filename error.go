@@ -76,6 +76,13 @@ func Errorf(code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// InvalidField makes the [Error] of a Validate method that does not like one field: CodeInvalid,
+// with {path} as its details, as a payload that does not fit its type has. The path is from
+// the payload on, such as "lines[2].text"; the message is the client's to see.
+func InvalidField(path, format string, args ...any) *Error {
+	return &Error{Code: CodeInvalid, Message: fmt.Sprintf(format, args...), Details: payloadDetails{Path: path}}
+}
+
 // exception is the event that carries an error nobody asked an ack for (N-35).
 const exception = "exception"
 

@@ -492,6 +492,8 @@ func TestErrors(t *testing.T) {
 		switch kind {
 		case "details":
 			return 0, &perch.Error{Message: "m", Details: []int{1}}
+		case "field":
+			return 0, perch.InvalidField("lines[2].text", "text is %s", "empty")
 		case "other":
 			return 0, errors.New("secret")
 		}
@@ -514,6 +516,8 @@ func TestErrors(t *testing.T) {
 			`42["exception",{"status":"error","message":"Invalid credentials.","cause":{"pattern":"fail","data":"error"}}]`,
 		}},
 		{"Nest, an object", perch.Errors{Nest: true, Delivery: perch.DeliverException}, "details", []string{`42["exception",[1]]`}},
+		{"a field", perch.Errors{}, "field", []string{`430[{"status":"error","code":"INVALID","message":"text is empty","details":{"path":"lines[2].text"}}]`}},
+		{"Nest, a field", perch.Errors{Nest: true, Delivery: perch.DeliverException}, "field", []string{`42["exception",{"status":"error","message":"text is empty"}]`}},
 		{"Nest, any other", perch.Errors{Nest: true, Delivery: perch.DeliverException}, "other", []string{
 			`42["exception",{"status":"error","message":"Internal server error"}]`,
 		}},

@@ -90,6 +90,15 @@ func TestBrowsers(t *testing.T) {
 	suite(t, "browsers.test.mjs", browserEnv(t))
 }
 
+// The same handlers over Socket.IO and plain WebSocket.
+func TestGateway(t *testing.T) {
+	env := browserEnv(t)
+	env["PERCH_GATEWAY_URL"] = start(t, conformance, "-profile", "gateway", "-addr", anyPort)
+	env["PERCH_NEST_URL"] = start(t, conformance, "-profile", "gateway", "-nest", "-addr", anyPort)
+	env["PERCH_CLIENT_SCRIPT"] = filepath.Join(packages(t), "socket.io-client", "dist", "socket.io.min.js")
+	suite(t, "gateway.test.mjs", env)
+}
+
 // startChat serves the chat with the client that npm installed.
 func startChat(t *testing.T) (url string) {
 	t.Helper()

@@ -105,15 +105,11 @@ type person struct {
 func (p person) Validate() error {
 	switch n := utf8.RuneCountInString(p.Name); {
 	case p.ID < 1:
-		return misfit("id", "id must be at least 1")
+		return perch.InvalidField("id", "id must be at least 1")
 	case n < 1, n > 10:
-		return misfit("name", "name must have 1 to 10 characters")
+		return perch.InvalidField("name", "name must have 1 to 10 characters")
 	}
 	return nil
-}
-
-func misfit(path, message string) error {
-	return &perch.Error{Code: perch.CodeInvalid, Message: message, Details: map[string]string{"path": path}}
 }
 
 func (*rootGateway) Valid(_ context.Context, p person) (person, error) { return p, nil }
