@@ -113,7 +113,8 @@
 //		return s.Emit("welcome", s.PathValue("id"))
 //	})
 //
-// A child is dropped with its last socket; [Options.MaxNamespaces] bounds how many there are.
+// A child is dropped with its last socket; [Options.MaxNamespaces] bounds how many there are. [Server.With] sends to one by its
+// name, here and in other processes, whether there is one or not.
 //
 // # Clients of 2.x
 //

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/perch-go/perch/internal/wheel"
 )
@@ -35,7 +36,7 @@ type child struct {
 
 	// Under Server.mu.
 	pinned  bool        // the program has named it, and may hold it
-	waiting bool        // it is kept for a while because sockets may be recovered
+	waiting bool        // it is empty and kept for a while: sockets may be recovered, or With may want it again
 	timer   wheel.Timer // until when
 }
 
@@ -215,17 +216,13 @@ func (s *Server) pin(name string) *Namespace {
 // newNamed makes a namespace that the program names for the first time. It is a child of the first parent that its name tells it is
 // one of (S-25). Called with mu held.
 func (s *Server) newNamed(name string) *Namespace {
-	for _, p := range s.parents {
-		if !p.names {
-			continue
-		}
-		if values, err := p.match(s.ctx, name, nil); err == nil {
-			ns := newChild(p, name, values)
-			ns.child.pinned = true
-			return ns
-		}
+	p, values := s.parentOfLocked(name)
+	if p == nil {
+		return newNamespace(s, name)
 	}
-	return newNamespace(s, name)
+	ns := newChild(p, name, values)
+	ns.child.pinned = true
+	return ns
 }
 
 // announce tells of a new namespace, and lets its sockets in. A function that panics does not keep them out.
@@ -246,15 +243,23 @@ func (n *Namespace) announce(hooks []*func(*Namespace)) {
 // exit is the end of what enter began. The last one to leave a child drops it.
 func (n *Namespace) exit() {
 	if c := n.child; c != nil && c.users.Add(-1) == 0 && !n.server.opts.KeepEmptyNamespaces {
-		n.server.abandon(n, n.recovery != nil)
+		n.server.abandon(n, n.afterlife())
 	}
 }
 
-// abandon drops a child that is empty, at once or, if its sockets may be recovered, when none can be any more.
-func (s *Server) abandon(n *Namespace, later bool) {
+// afterlife is how long a child is kept that is empty: while its sockets may be recovered.
+func (n *Namespace) afterlife() time.Duration {
+	if n.recovery == nil {
+		return 0
+	}
+	return n.server.opts.Recovery.MaxDisconnection
+}
+
+// abandon drops a child that is empty, after that time.
+func (s *Server) abandon(n *Namespace, later time.Duration) {
 	c := n.child
 	s.mu.Lock()
-	if c.waiting && !later { // the time is up
+	if c.waiting && later == 0 { // the time is up
 		c.waiting = false
 		s.waiting--
 	}
@@ -262,13 +267,13 @@ func (s *Server) abandon(n *Namespace, later bool) {
 		s.mu.Unlock()
 		return // somebody has come, or has dropped it
 	}
-	if later {
+	if later > 0 {
 		if !c.waiting {
 			c.waiting = true
 			s.waiting++
 		}
-		s.wheel.Schedule(&c.timer, s.opts.Recovery.MaxDisconnection, func() {
-			s.pool.run(job(func() { s.abandon(n, false) })) // closing its adapter may take time
+		s.wheel.Schedule(&c.timer, later, func() {
+			s.pool.run(job(func() { s.abandon(n, 0) })) // closing its adapter may take time
 		})
 		s.mu.Unlock()
 		return
@@ -296,7 +301,7 @@ func (s *Server) remove(n *Namespace) {
 	}
 }
 
-// evict makes room for a child by removing one that waits for sockets to be recovered; nil if there is none. Called with mu held.
+// evict makes room for a child by removing one that is empty and waits; nil if there is none. Called with mu held.
 func (s *Server) evict() *Namespace {
 	if s.waiting == 0 {
 		return nil

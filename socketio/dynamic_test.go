@@ -77,35 +77,8 @@ func TestDynamicNamespaces(t *testing.T) {
 
 func TestPattern(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ pattern, name, want string }{
-		{"/room/{id}", "/room/7", "map[id:7]"},
-		{"room/{id}", "/room/ä b", "map[id:ä b]"},
-		{"/room/{id}", "/room/7/", ""},
-		{"/room/{id}", "/room/", ""},
-		{"/room/{id}", "/room", ""},
-		{"/room/{id}", "/rooms/7", ""},
-		{"/room/{id}", "room/7", ""},
-		{"/{a}/x/{b}", "/1/x/2", "map[a:1 b:2]"},
-		{"/{a}/x/{b}", "/1/y/2", ""},
-		{"/files/{path...}", "/files/a/b", "map[path:a/b]"},
-		{"/files/{path...}", "/files/", "map[path:]"},
-		{"/files/{path...}", "/files", ""},
-		{"/{all...}", "/x/y", "map[all:x/y]"},
-	} {
-		p, err := parsePattern(tt.pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got := ""
-		if values, ok := p.match(tt.name); ok {
-			got = fmt.Sprint(values)
-		}
-		if got != tt.want {
-			t.Errorf("%s of %s: %s, want %s", tt.name, tt.pattern, got, tt.want)
-		}
-	}
 	h := serve(t, Options{})
-	for _, pattern := range []string{"", "/", "/room", "/a{id}", "/{id}a", "/{id", "/id}", "/{}", "/{...}", "/{a}/{a}", "/{a...}/b", "/{{a}}", "/{a.b}"} {
+	for _, pattern := range []string{"", "/room", "/a{id}", "/{a}/{a}", "/{a...}/b"} {
 		if _, err := h.OfPattern(pattern); err == nil || !strings.Contains(err.Error(), fmt.Sprintf("%q", pattern)) {
 			t.Errorf("%s: %v", pattern, err)
 		}

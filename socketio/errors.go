@@ -24,6 +24,8 @@ var (
 	ErrNoAck = errors.New("socketio: the client wants no acknowledgement")
 	// ErrNoArgument: the event or the acknowledgement has fewer arguments.
 	ErrNoArgument = adapter.ErrNoArgument
+	// ErrNoNamespace: there is no namespace of that name, and no parent that would make it.
+	ErrNoNamespace = errors.New("socketio: no such namespace")
 	// ErrReserved: the event name belongs to the protocol (S-34).
 	ErrReserved = errors.New("reserved event name")
 )

@@ -3,9 +3,11 @@ package socketio
 import (
 	"context"
 	"errors"
+	"fmt"
 	"iter"
 	"regexp"
 
+	"github.com/perch-go/perch/internal/nspattern"
 	"github.com/perch-go/perch/socketio/parser"
 )
 
@@ -54,12 +56,12 @@ func (s *Server) OfRegexp(re *regexp.Regexp) *ParentNamespace {
 // wildcard {id} stands for one segment of the name, and {rest...} at the end for all the segments that are left.
 // [Socket.PathValue] returns what they stand for. A leading slash is added. The error says what is wrong with the pattern.
 func (s *Server) OfPattern(pattern string) (*ParentNamespace, error) {
-	p, err := parsePattern(pattern)
+	p, err := nspattern.Parse(pattern)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("socketio: pattern %q: %w", pattern, err)
 	}
 	return s.addParent(true, func(_ context.Context, name string, _ *Handshake) (map[string]string, error) {
-		if values, ok := p.match(name); ok {
+		if values, ok := p.Match(name); ok {
 			return values, nil
 		}
 		return nil, errNoMatch
@@ -230,7 +232,9 @@ func (b *ParentBroadcast) do(fn func(*Broadcast) error) error {
 	for n := range b.parent.Children() {
 		c := b.each
 		c.ns = n
-		errs = append(errs, fn(&c))
+		if err := fn(&c); err != nil && !n.closed.Load() { // an adapter that is closed meanwhile has nobody
+			errs = append(errs, err)
+		}
 	}
 	return errors.Join(errs...)
 }

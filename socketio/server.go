@@ -34,12 +34,13 @@ type Server struct {
 	bundle            bundle
 	wheel             *wheel.Wheel
 	pool              pool
+	alone             bool // there is no cluster
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
 	parents    []*ParentNamespace
 	dynamic    int   // namespaces that clients have had made
-	waiting    int   // of those, such as are empty and wait for sockets to be recovered
+	waiting    int   // of those, such as are empty and kept for a while
 	full       bool  // and it is known that there are too many
 	conns      *conn // linked by conn.next
 
@@ -60,6 +61,7 @@ type Server struct {
 
 // New makes a server with the namespace "/", which always exists.
 func New(o Options) (*Server, error) {
+	alone := o.Adapter == nil
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
@@ -72,6 +74,7 @@ func New(o Options) (*Server, error) {
 		wheel:      wheel.New(wheelTick),
 		namespaces: make(map[string]*Namespace),
 		drained:    make(chan struct{}),
+		alone:      alone,
 	}
 	s.recoverableFormat, s.encodeRecoverable = s.format.name+", offset", s.encodeWithOffset
 	s.pool.wheel = s.wheel

@@ -1,12 +1,12 @@
-package socketio
+package nspattern
 
 import (
-	"fmt"
+	"errors"
 	"strings"
 )
 
-// pattern is a parsed pattern of namespaces, immutable.
-type pattern []segment
+// Pattern is immutable and safe for concurrent use.
+type Pattern []segment
 
 // segment is a part of a name between slashes: itself, or a wildcard for one or, if rest is true, all that are left.
 type segment struct {
@@ -15,11 +15,9 @@ type segment struct {
 	rest bool
 }
 
-func parsePattern(text string) (pattern, error) {
-	fail := func(why string) (pattern, error) {
-		return nil, fmt.Errorf("socketio: pattern %q: %s", text, why)
-	}
-	var p pattern
+// Parse parses a pattern, whose leading slash may be missing. The error says what is wrong with it, in words that follow its text.
+func Parse(text string) (Pattern, error) {
+	var p Pattern
 	seen := make(map[string]bool)
 	parts := strings.Split(strings.TrimPrefix(text, "/"), "/")
 	for i, part := range parts {
@@ -29,28 +27,28 @@ func parsePattern(text string) (pattern, error) {
 		}
 		name := strings.TrimSuffix(strings.TrimPrefix(part, "{"), "}")
 		if strings.ContainsAny(name, "{}") || len(name)+2 != len(part) {
-			return fail("a wildcard is a whole segment, such as {id}")
+			return nil, errors.New("a wildcard is a whole segment, such as {id}")
 		}
 		name, rest := strings.CutSuffix(name, "...")
 		switch {
 		case name == "" || strings.Contains(name, "."):
-			return fail("a wildcard needs a name")
+			return nil, errors.New("a wildcard needs a name")
 		case seen[name]:
-			return fail("two wildcards are called " + name)
+			return nil, errors.New("two wildcards are called " + name)
 		case rest && i < len(parts)-1:
-			return fail("nothing may follow {" + name + "...}")
+			return nil, errors.New("nothing may follow {" + name + "...}")
 		}
 		seen[name] = true
 		p = append(p, segment{text: name, wild: true, rest: rest})
 	}
 	if len(seen) == 0 {
-		return fail("without a wildcard it is one name, for Server.Of")
+		return nil, errors.New("without a wildcard it is one name, for Server.Of")
 	}
 	return p, nil
 }
 
-// match reports whether name matches, and what the wildcards stand for. One segment is never empty.
-func (p pattern) match(name string) (values map[string]string, ok bool) {
+// Match reports whether name matches, and what the wildcards stand for. One segment is never empty.
+func (p Pattern) Match(name string) (values map[string]string, ok bool) {
 	left, ok := strings.CutPrefix(name, "/")
 	if !ok {
 		return nil, false
