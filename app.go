@@ -11,8 +11,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/perch-go/perch/socketio"
 )
 
 // App is safe for concurrent use. It is a set of gateways and the servers they live on.
@@ -100,13 +98,9 @@ func New(options ...Option) (*App, error) {
 
 // attach brings the gateways of a server into their namespaces, in their order.
 func (s *service) attach() {
+	s.furnish()
 	for _, m := range s.gateways {
 		n := s.namespaces[m.name]
-		if n == nil {
-			n = &namespace{service: s, name: m.name, io: s.io.Of(m.name)}
-			n.prepare()
-			s.namespaces[m.name] = n
-		}
 		m.server.place.Store(n)
 		m.join(n)
 	}
@@ -115,16 +109,6 @@ func (s *service) attach() {
 		s.io.Of("/").HandleUnknown(s.app.wire.unknown)
 		s.app.guardConnections(s.io.Of("/"))
 	}
-}
-
-func (n *namespace) prepare() {
-	// Before anyone can see the socket as a member of the namespace; a recovered one skips the middlewares.
-	n.io.OnOpen(func(io *socketio.Socket) { io.SetOwner(&Socket{io: io}) })
-	n.io.HandleUnknown(n.service.app.wire.unknown)
-	if !n.service.speaksSocketIO(n.name) {
-		n.io.Use(plainOnly)
-	}
-	n.service.app.guardConnections(n.io)
 }
 
 // live reports whether sends go anywhere: from AfterInit on.

@@ -13,6 +13,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/perch-go/perch/internal/nspattern"
 	"github.com/perch-go/perch/socketio"
 )
 
@@ -30,16 +31,11 @@ type service struct {
 	gateways   []*member
 	cors       *CORS
 	io         *socketio.Server
-	namespaces map[string]*namespace // by name; complete once New has returned
+	clustered  bool                  // there may be other processes
+	namespaces map[string]*namespace // by name or pattern; complete once New has returned
+	patterns   []*namespace          // of these, the narrower ones first
 
 	mountpoints []mountpoint
-}
-
-// namespace is a namespace that gateways live in.
-type namespace struct {
-	service *service
-	name    string
-	io      *socketio.Namespace
 }
 
 // member is a gateway of the app.
@@ -49,6 +45,7 @@ type member struct {
 	options  Options
 	endpoint endpoint
 	name     string // of its namespace, normalised
+	pattern  nspattern.Pattern
 	server   *Server
 	routes   []*route
 
@@ -133,7 +130,8 @@ func (a *assembly) inspect(m *member) {
 		m.server = new(Server)
 	}
 
-	if err := checkNamespace(m.name); err != nil {
+	var err error
+	if m.pattern, err = checkNamespace(m.name); err != nil {
 		a.wrong(m, "namespace %q: %w", m.options.Namespace, err)
 	}
 	if err := checkPath(m.endpoint.path); err != nil {
@@ -169,6 +167,7 @@ func (a *assembly) group() {
 	keepers := make(map[*port]*member)   // who set the TLS
 	for _, m := range a.members {
 		s := a.service(m.endpoint)
+		a.compare(m, s)
 		s.gateways = append(s.gateways, m)
 		if err := s.platform(m); err != nil {
 			a.wrong(m, "%w", err)
@@ -193,6 +192,26 @@ func (a *assembly) group() {
 			p.tls, keepers[p] = c, m
 		case p.tls != c:
 			a.wrong(m, "its TLS differs from that of %s on the same port: set it in one of them, or the same *tls.Config in both", keepers[p].label)
+		}
+	}
+}
+
+// compare refuses a pattern that leaves it open which of two a namespace belongs to.
+func (a *assembly) compare(m *member, s *service) {
+	if m.pattern == nil {
+		return
+	}
+	for _, other := range s.gateways {
+		if other.pattern == nil || other.name == m.name {
+			continue
+		}
+		switch nspattern.Compare(m.pattern, other.pattern) {
+		case nspattern.Same:
+			a.wrong(m, "its namespace stands for the same ones as that of %s: write both alike", other.label)
+			return
+		case nspattern.Crossing:
+			a.wrong(m, "some names match its namespace and that of %s, and neither is the narrower: change one", other.label)
+			return
 		}
 	}
 }
@@ -230,6 +249,7 @@ func (a *assembly) build() {
 			Engine:         a.settings.engine,
 			ConnectTimeout: a.settings.connectTimeout,
 			MaxAttachments: a.settings.maxAttachments,
+			MaxNamespaces:  a.settings.maxNamespaces,
 			Parser:         a.settings.parser,
 			Adapter:        a.settings.adapter,
 			Recovery:       a.settings.recovery,
@@ -245,6 +265,7 @@ func (a *assembly) build() {
 		if o.Engine.Logger == nil {
 			o.Engine.Logger = a.settings.logger
 		}
+		s.clustered = a.settings.adapter != nil
 		var err error
 		if s.io, err = socketio.New(o); err != nil {
 			a.errs = append(a.errs, fmt.Errorf("perch: the server of %s: %w", s.gateways[0].label, err))
@@ -300,18 +321,19 @@ func normalNamespace(name string) string {
 	return "/" + name
 }
 
-func checkNamespace(name string) error {
+// checkNamespace returns the pattern if it is one.
+func checkNamespace(name string) (nspattern.Pattern, error) {
 	switch {
 	case !utf8.ValidString(name):
-		return errors.New("it is not UTF-8: choose another name")
-	case strings.ContainsAny(name, "{}"):
-		return errors.New("patterns are not supported: write out the name")
+		return nil, errors.New("it is not UTF-8: choose another name")
 	case strings.ContainsAny(name, ",?#"):
-		return errors.New("a comma, ? or # would end it in a packet or an address: choose another name")
+		return nil, errors.New("a comma, ? or # would end it in a packet or an address: choose another name")
 	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }):
-		return errors.New("it contains white space: choose another name")
+		return nil, errors.New("it contains white space: choose another name")
+	case strings.ContainsAny(name, "{}"):
+		return nspattern.Parse(name)
 	}
-	return nil
+	return nil, nil
 }
 
 // defaultPath is where every Socket.IO client looks.

@@ -2,6 +2,7 @@ package perch
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/perch-go/perch/socketio"
@@ -44,51 +45,35 @@ func (b *Broadcast) Compress(compress bool) *Broadcast {
 // answered or left. If ctx or the time of Timeout ends first, it returns the answers
 // that came and an [*IncompleteError].
 func (b *Broadcast) EmitWithAck(ctx context.Context, event string, args ...any) ([]SocketAnswer, error) {
-	io, err := b.selection()
-	if err != nil {
-		return nil, err
-	}
-	return io.EmitWithAck(ctx, event, args...)
+	return question(b, func(io *socketio.Broadcast) ([]SocketAnswer, error) {
+		return io.Timeout(b.timeout).EmitWithAck(ctx, event, args...)
+	})
 }
 
 // FetchSockets describes the sockets of the selection, whatever node they are on. If
 // ctx ends before all nodes have answered, it returns those it knows of and an
 // [*IncompleteError].
 func (b *Broadcast) FetchSockets(ctx context.Context) ([]*RemoteSocket, error) {
-	io, err := b.selection()
-	if err != nil {
-		return nil, err
-	}
-	return io.FetchSockets(ctx)
+	return question(b, func(io *socketio.Broadcast) ([]*RemoteSocket, error) {
+		return io.Timeout(b.timeout).FetchSockets(ctx)
+	})
 }
 
 // SocketsJoin puts the sockets of the selection into rooms, whatever node they are on.
 func (b *Broadcast) SocketsJoin(rooms ...string) error {
-	io, err := b.selection()
-	if err != nil {
-		return err
-	}
-	return io.SocketsJoin(rooms...)
+	return b.send(func(io sender) error { return io.SocketsJoin(rooms...) })
 }
 
 // SocketsLeave takes the sockets of the selection out of rooms, whatever node they are
 // on.
 func (b *Broadcast) SocketsLeave(rooms ...string) error {
-	io, err := b.selection()
-	if err != nil {
-		return err
-	}
-	return io.SocketsLeave(rooms...)
+	return b.send(func(io sender) error { return io.SocketsLeave(rooms...) })
 }
 
 // DisconnectSockets disconnects the sockets of the selection, whatever node they are
 // on; see [Socket.Disconnect].
 func (b *Broadcast) DisconnectSockets(closeConn bool) error {
-	io, err := b.selection()
-	if err != nil {
-		return err
-	}
-	return io.DisconnectSockets(closeConn)
+	return b.send(func(io sender) error { return io.DisconnectSockets(closeConn) })
 }
 
 // Timeout bounds how long EmitWithAck and FetchSockets wait.
@@ -119,33 +104,43 @@ func (s *Server) DisconnectSockets(closeConn bool) error {
 }
 
 // ServerSideEmit sends an event to the other nodes, which take it with
-// HandleServerSide.
+// HandleServerSide. Of a pattern it is sent in one of its namespaces, see [Server.Of];
+// else it returns [ErrPattern].
 func (s *Server) ServerSideEmit(event string, args ...any) error {
-	n, err := s.target()
+	n, err := s.one()
 	if err != nil {
 		return err
 	}
-	return n.io.ServerSideEmit(event, args...)
+	return n.with(func(io *socketio.Namespace) error { return io.ServerSideEmit(event, args...) })
 }
 
 // ServerSideEmitWithAck is ServerSideEmit that waits until each of the other nodes has
 // answered or gone. If ctx ends first, it returns the answers that came and an
 // [*IncompleteError].
 func (s *Server) ServerSideEmitWithAck(ctx context.Context, event string, args ...any) ([]ServerAnswer, error) {
-	n, err := s.target()
+	n, err := s.one()
 	if err != nil {
 		return nil, err
 	}
-	return n.io.ServerSideEmitWithAck(ctx, event, args...)
+	var answers []ServerAnswer
+	err = n.ask(func(io *socketio.Namespace) (err error) {
+		answers, err = io.ServerSideEmitWithAck(ctx, event, args...)
+		return err
+	})
+	return answers, err
 }
 
 // HandleServerSide registers a handler for what other nodes send with ServerSideEmit,
 // and returns what removes it again. [OnGatewayInit]'s AfterInit is the place for it:
-// before start it returns [ErrNotStarted].
+// before start it returns [ErrNotStarted]. Of a pattern it hears what is sent in any of its
+// namespaces; for a single one it returns [ErrPattern].
 func (s *Server) HandleServerSide(event string, handler func(ctx context.Context, e *ServerEvent)) (off func(), err error) {
 	n, err := s.target()
 	if err != nil {
 		return nil, err
 	}
-	return n.io.HandleServerSide(event, handler), nil
+	if n.io == nil && n.parent == nil {
+		return nil, fmt.Errorf("%w: %s may come and go, register with the server of the gateway", ErrPattern, n.name)
+	}
+	return n.registrar().HandleServerSide(event, handler), nil
 }

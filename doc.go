@@ -41,6 +41,12 @@
 // [OnStream] answers with a sequence of events, [OnAck] when it likes, [On2] and [On3] take
 // several arguments, [OnRaw] decodes by itself, [OnAny] hears of everything.
 //
+// # Namespaces
+//
+// Gateways of one namespace share it, whatever their order. One may be in all those that a
+// pattern stands for: with Namespace "/room/{id}" each room has its clients, its rooms
+// and its broadcasts for itself, and [Socket.PathValue] says which one it is.
+//
 // # Pipeline
 //
 // Around a handler run, in Nest's order, [Middleware], each [Guard], each [Interceptor] and

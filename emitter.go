@@ -63,8 +63,8 @@ func (e *Emitter) find(name string) (*namespace, error) {
 	}
 	var found *namespace
 	for _, s := range app.services {
-		switch n := s.namespaces[name]; {
-		case n == nil:
+		switch n, err := s.find(name); {
+		case err != nil:
 		case found != nil:
 			return nil, app.ambiguous(name)
 		default:
@@ -81,7 +81,7 @@ func (e *Emitter) find(name string) (*namespace, error) {
 func (a *App) ambiguous(name string) error {
 	var places []string
 	for _, m := range a.members {
-		if m.name != name {
+		if _, matches := m.pattern.Match(name); m.name != name && !matches {
 			continue
 		}
 		at := "path " + m.endpoint.path

@@ -42,6 +42,12 @@ var (
 	ErrNoAck = socketio.ErrNoAck
 	// ErrNoNamespace is what sends to a namespace return in which no gateway lives.
 	ErrNoNamespace = errors.New("perch: no gateway has this namespace")
+	// ErrNobodyHere is what a question to one namespace of a pattern returns in a cluster
+	// while no socket of this node is in it: the node does not know which others have one.
+	ErrNobodyHere = errors.New("perch: no socket of this node is in the namespace, ask on a node that has one")
+	// ErrPattern is what a [Server] returns that is for all namespaces of a pattern, if
+	// only one of them can do it, or the other way about.
+	ErrPattern = errors.New("perch: not with a pattern")
 )
 
 // Error is a plain value: it may be shared as long as nobody changes it. It is what a

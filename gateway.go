@@ -32,6 +32,17 @@ type Gateway interface {
 // whatever their order.
 type Options struct {
 	// Namespace is the Socket.IO namespace; a leading slash is added. Empty is "/".
+	//
+	// It may be a pattern like those of [net/http.ServeMux]: in /room/{id} the wildcard
+	// stands for one segment of the name that a client asks for, and {rest...} at the end
+	// for all that are left. Handlers and hooks are those of every such namespace, which
+	// is made for its first client and dropped with its last; [Socket.PathValue] says what
+	// wildcards stand for, and who may join is for connection guards and HandleConnection
+	// to say. [Base.Server] sends to all of them that have a socket on this node,
+	// [Socket.Server] to the socket's own, [Server.Of] to the one of that name. Where a name fits
+	// several gateways' namespaces, one without wildcards comes before one with them, and
+	// the narrower pattern before the wider one; if neither is narrower, that is a start-up
+	// error. [WithMaxNamespaces] bounds how many there are.
 	Namespace string
 	// Path is where the server's requests arrive. Empty is "/socket.io/"; slashes at
 	// either end make no difference.
@@ -116,8 +127,8 @@ type Base struct {
 	server Server
 }
 
-// Server sends to the gateway's own namespace. It is never nil; before the app is
-// started its sends return [ErrNotStarted].
+// Server sends to the gateway's own namespace, of a pattern to all that it stands for. It
+// is never nil; before the app is started its sends return [ErrNotStarted].
 func (b *Base) Server() *Server { return &b.server }
 
 // base is how the app finds a gateway's Base, wherever it is embedded.

@@ -8,12 +8,12 @@ import (
 )
 
 // guardConnections has the app's connection guards asked before those of any gateway.
-func (a *App) guardConnections(io *socketio.Namespace) {
+func (a *App) guardConnections(r registrar) {
 	if len(a.scope.connectionGuards) == 0 {
 		return
 	}
 	everyone := &member{label: "of the app", filters: chain([]enhancements{a.scope})}
-	io.Hook(socketio.Hooks{Admit: func(ctx context.Context, io *socketio.Socket) error {
+	r.Hook(socketio.Hooks{Admit: func(ctx context.Context, io *socketio.Socket) error {
 		return a.admit(ctx, everyone, io, func(ctx context.Context, s *Socket) error {
 			return ask(ctx, a.scope.connectionGuards, s)
 		})
@@ -22,7 +22,7 @@ func (a *App) guardConnections(io *socketio.Namespace) {
 
 // join registers a gateway's hooks and handlers.
 func (m *member) join(n *namespace) {
-	app := n.service.app
+	app, to := n.service.app, n.registrar()
 	var hooks socketio.Hooks
 	g, connects := m.gateway.(OnGatewayConnection)
 	if len(m.connectionGuards) > 0 {
@@ -45,14 +45,14 @@ func (m *member) join(n *namespace) {
 		}
 	}
 	if hooks.Admit != nil || hooks.Connection != nil || hooks.Disconnect != nil {
-		n.io.Hook(hooks)
+		to.Hook(hooks)
 	}
 	for _, r := range m.routes {
 		if r.info.Kind == KindAny {
-			n.io.OnAny(r.handle)
+			to.OnAny(r.handle)
 			continue
 		}
-		n.io.Handle(r.info.Event, r.handle)
+		to.Handle(r.info.Event, r.handle)
 	}
 }
 

@@ -256,7 +256,7 @@ func TestNoSocket(t *testing.T) {
 	}
 	s.Leave("room")
 	s.Disconnect(true)
-	if s.ID() != "" || s.Namespace() != "" || s.Connected() || s.Rooms() != nil || s.Transport() != "" || s.Context() == nil {
+	if s.ID() != "" || s.Namespace() != "" || s.Connected() || s.Rooms() != nil || s.PathValue("x") != "" || s.Transport() != "" || s.Context() == nil {
 		t.Error("a socket without connection has something")
 	}
 	_, ackErr := s.EmitWithAck(t.Context(), "x")
@@ -264,6 +264,7 @@ func TestNoSocket(t *testing.T) {
 	for name, err := range map[string]error{
 		"Emit": s.Emit("x"), "EmitVolatile": s.EmitVolatile("x"), "Send": s.Send(t.Context(), "x"), "EmitWithAck": ackErr,
 		"Join": s.Join("r"), "To": s.To("r").Emit("x"), "Broadcast": s.Broadcast().Emit("x"), "Auth": authErr,
+		"Server": s.Server().Emit("x"), "Server, another": s.Server().Of("x").To("r").Emit("x"),
 	} {
 		if !errors.Is(err, perch.ErrNoSocket) {
 			t.Errorf("%s: %v", name, err)

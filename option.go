@@ -38,6 +38,7 @@ type settings struct {
 	client         fs.FS
 	connectTimeout time.Duration
 	maxAttachments int
+	maxNamespaces  int
 	parser         socketio.Parser
 	adapter        adapter.Factory
 	recovery       *Recovery
@@ -105,6 +106,12 @@ func WithConnectTimeout(d time.Duration) Option {
 // the default, 10.
 func WithMaxAttachments(n int) Option {
 	return optionFunc(func(s *settings) { s.maxAttachments = n })
+}
+
+// WithMaxNamespaces sets how many namespaces clients may have made at a time of all
+// patterns, on each server; further ones are refused. Zero is the default, 10,000.
+func WithMaxNamespaces(n int) Option {
+	return optionFunc(func(s *settings) { s.maxNamespaces = n })
 }
 
 // WithParser sets the format of packets, which clients have to be told too: the one of

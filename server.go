@@ -18,6 +18,7 @@ type Server struct {
 	name   string                    // …and for which namespace
 	// emitter is set, and name, if it was asked of one, which knows the place.
 	emitter *Emitter
+	err     error // why it sends nowhere
 }
 
 // target is the namespace to send to, or why there is none.
@@ -30,10 +31,10 @@ func (s *Server) target() (*namespace, error) {
 		if err != nil {
 			return nil, err
 		}
-		if n = n.service.namespaces[s.name]; n == nil {
-			return nil, ErrNoNamespace
-		}
-		return n, nil
+		return n.service.find(s.name)
+	}
+	if s.err != nil {
+		return nil, s.err
 	}
 	n := s.place.Load()
 	if n == nil || !n.service.app.live() {
@@ -44,6 +45,11 @@ func (s *Server) target() (*namespace, error) {
 
 // Of is another namespace of the same server. Its sends return [ErrNoNamespace] if
 // no gateway lives there.
+//
+// A name that a gateway's pattern stands for is that one namespace, /room/42 of
+// /room/{id}, whether anyone is in it or not: sends reach who is, in any node of a
+// cluster, and are no error if nobody is. What asks sockets returns [ErrNobodyHere] in a
+// cluster if none of them is on this node.
 func (s *Server) Of(namespace string) *Server {
 	for s.origin != nil {
 		s = s.origin
@@ -89,11 +95,12 @@ func (s *Server) Socket(id string) (*Socket, bool) {
 	if err != nil {
 		return nil, false
 	}
-	io, ok := n.io.Socket(id)
-	if !ok {
-		return nil, false
+	for _, in := range n.here() {
+		if io, ok := in.Socket(id); ok {
+			return socketOf(io)
+		}
 	}
-	return socketOf(io)
+	return nil, false
 }
 
 // Sockets are the sockets of the namespace on this node.
@@ -103,9 +110,11 @@ func (s *Server) Sockets() iter.Seq[*Socket] {
 		if err != nil {
 			return
 		}
-		for io := range n.io.Sockets() {
-			if sock, ok := socketOf(io); ok && !yield(sock) {
-				return
+		for _, in := range n.here() {
+			for io := range in.Sockets() {
+				if sock, ok := socketOf(io); ok && !yield(sock) {
+					return
+				}
 			}
 		}
 	}
@@ -117,7 +126,11 @@ func (s *Server) Len() int {
 	if err != nil {
 		return 0
 	}
-	return n.io.Len()
+	count := 0
+	for _, in := range n.here() {
+		count += in.Len()
+	}
+	return count
 }
 
 // Broadcast is immutable and safe for concurrent use: its methods return new ones. It
@@ -167,29 +180,43 @@ func (b *Broadcast) Local() *Broadcast {
 // Emit sends an event to the selection. Its error says that it could not be sent at
 // all: arguments that cannot be encoded, a reserved event name, an app not started.
 func (b *Broadcast) Emit(event string, args ...any) error {
-	io, err := b.selection()
-	if err != nil {
-		return err
-	}
-	return io.Emit(event, args...)
+	return b.send(func(io sender) error { return io.Emit(event, args...) })
 }
 
-// selection is b in the terms of the server below.
-func (b *Broadcast) selection() (*socketio.Broadcast, error) {
-	var io *socketio.Broadcast
+// sender is a selection in the terms of the server below: of a namespace, or of all those of a pattern.
+type sender interface {
+	Emit(event string, args ...any) error
+	SocketsJoin(rooms ...string) error
+	SocketsLeave(rooms ...string) error
+	DisconnectSockets(closeConn bool) error
+}
+
+// send does something to the selection that waits for nobody.
+func (b *Broadcast) send(do func(io sender) error) error {
 	if b.sender != nil {
 		others, err := b.sender.others()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		io = others.To(b.rooms...)
-	} else {
-		n, err := b.server.target()
-		if err != nil {
-			return nil, err
-		}
-		io = n.io.To(b.rooms...)
+		return do(narrow(b, others.To(b.rooms...)))
 	}
+	n, err := b.server.target()
+	switch {
+	case err != nil:
+		return err
+	case n.parent != nil:
+		return do(narrow(b, n.parent.To(b.rooms...)))
+	}
+	return n.with(func(io *socketio.Namespace) error { return do(narrow(b, io.To(b.rooms...))) })
+}
+
+// narrow takes what a selection says beside its rooms over to that of the server below.
+func narrow[B interface {
+	Except(rooms ...string) B
+	Volatile() B
+	Local() B
+	Compress(bool) B
+}](b *Broadcast, io B) B {
 	if len(b.except) > 0 {
 		io = io.Except(b.except...)
 	}
@@ -202,8 +229,5 @@ func (b *Broadcast) selection() (*socketio.Broadcast, error) {
 	if b.noCompress {
 		io = io.Compress(false)
 	}
-	if b.timeout > 0 {
-		io = io.Timeout(b.timeout)
-	}
-	return io, nil
+	return io
 }

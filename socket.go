@@ -14,6 +14,7 @@ import (
 type Socket struct {
 	io   *socketio.Socket // nil: no connection, see SocketFrom
 	unit *unit.Socket     // what stands in for one in unit tests; nil: nothing, which all its methods say
+	home *namespace       // of its gateways
 }
 
 // Handshake is immutable and safe for concurrent use. It is the request a client came
@@ -67,7 +68,8 @@ func (s *Socket) ID() string {
 	return s.io.ID()
 }
 
-// Namespace is the name of the namespace the socket is in.
+// Namespace is the name of the namespace the socket is in. Where gateways have a pattern
+// it is the client's own: /room/42, not /room/{id}.
 func (s *Socket) Namespace() string {
 	if s.io == nil {
 		return s.unit.Namespace()
@@ -82,6 +84,21 @@ func (s *Socket) PathValue(name string) string {
 		return ""
 	}
 	return s.io.PathValue(name)
+}
+
+// nowhere is the server of a socket without connection.
+var nowhere = &Server{err: ErrNoSocket}
+
+// Server sends to the namespace the socket is in, the socket itself included: of a
+// pattern to this one of its namespaces, and not to all of them as [Base.Server] does.
+func (s *Socket) Server() *Server {
+	switch {
+	case s.home == nil:
+		return nowhere
+	case s.home.parent == nil:
+		return s.home.server
+	}
+	return s.home.server.Of(s.Namespace())
 }
 
 // Handshake is the request the client came with; nil without a connection.

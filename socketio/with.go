@@ -22,7 +22,7 @@ func (s *Server) With(name string, fn func(n *Namespace) error) error {
 		name = "/" + name
 	}
 	if s.alone {
-		n, err := s.find(name)
+		n, err := s.present(name)
 		if err != nil {
 			return err
 		}
@@ -36,18 +36,27 @@ func (s *Server) With(name string, fn func(n *Namespace) error) error {
 	return fn(n)
 }
 
-// find is visit for a server that is no part of a cluster: a namespace that is not there has nobody, and needs to be nowhere.
-func (s *Server) find(name string) (*Namespace, error) {
+// Find returns the namespace of that name if there is one at the moment. Unlike [Server.Of] it makes none, and does not keep a child
+// of a parent from being dropped when it is empty. A leading slash is added.
+func (s *Server) Find(name string) (n *Namespace, ok bool) {
+	if !strings.HasPrefix(name, "/") {
+		name = "/" + name
+	}
 	s.mu.RLock()
-	n := s.namespaces[name]
-	s.mu.RUnlock()
-	if n != nil {
+	defer s.mu.RUnlock()
+	n, ok = s.namespaces[name]
+	return n, ok
+}
+
+// present is visit for a server that is no part of a cluster: a namespace that is not there has nobody, and needs to be nowhere.
+func (s *Server) present(name string) (*Namespace, error) {
+	if n, ok := s.Find(name); ok {
 		return n, nil
 	}
 	if p, _ := s.parentOf(name); p == nil {
 		return nil, ErrNoNamespace
 	}
-	n = &Namespace{server: s, name: name}
+	n := &Namespace{server: s, name: name}
 	n.inbox.ns = n
 	n.registry.Store(new(registry))
 	n.adapter = adapter.NewMemory((*host)(n))
