@@ -157,9 +157,10 @@ func (a *App) start(ctx context.Context) error {
 	return nil
 }
 
-// Shutdown ends the app: new clients are refused, connected ones are told, handlers
-// and HandleDisconnect are awaited, then the servers and the listeners of ListenAndServe
-// and of the gateways' own ports are closed. When ctx is done first, what is left is
+// Shutdown ends the app: new clients are refused, handlers of events that were read are
+// awaited, so that they can still send and answer, and as each client's last one has ended the client is
+// told and HandleDisconnect runs; when all of that is done adapters are closed,
+// and then the listeners of ListenAndServe and of the gateways' own ports. When ctx is done first, what is left is
 // cut off and ctx's error is part of the result. Only the first call does all this;
 // others wait for it.
 //
@@ -180,14 +181,20 @@ func (a *App) Shutdown(ctx context.Context) error {
 	a.state.Store(stopped)
 	a.mu.Unlock()
 
+	// All of them before the first adapter is closed: a handler may send by the server of another gateway.
+	_ = a.eachService(func(s *service) error { return s.io.Drain(ctx) }) // the time being over is told below
+	a.stopErr = errors.Join(a.eachService(func(s *service) error { return s.io.Shutdown(ctx) }), a.closeServers(ctx))
+	close(a.stopping)
+	return a.stopErr
+}
+
+// eachService does something to all servers at the same time.
+func (a *App) eachService(do func(s *service) error) error {
 	errs := make([]error, len(a.services))
 	var wg sync.WaitGroup
 	for i, s := range a.services {
-		wg.Go(func() { errs[i] = s.io.Shutdown(ctx) })
+		wg.Go(func() { errs[i] = do(s) })
 	}
 	wg.Wait()
-	errs = append(errs, a.closeServers(ctx))
-	a.stopErr = errors.Join(errs...)
-	close(a.stopping)
-	return a.stopErr
+	return errors.Join(errs...)
 }

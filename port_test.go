@@ -24,6 +24,9 @@ func (p anyPort) listen(network, address string) (net.Listener, error) {
 	return l, err
 }
 
+// at is where one is.
+func (p anyPort) at(port string) string { return p[port].Addr().String() }
+
 // Checks 7 and 17, N-4: a gateway with a port is served there, opened by Start, and
 // not on the app's; gateways of one port share it, over TLS if one says so.
 func TestOwnPort(t *testing.T) {

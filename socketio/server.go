@@ -50,6 +50,7 @@ type Server struct {
 	ctx      context.Context // of what happens on no socket's behalf; ends with the server
 	cancel   context.CancelFunc
 	closing  atomic.Bool
+	closed   atomic.Bool
 	running  context.Context // ends when Shutdown begins: no handler waits for a slow client any more
 	stop     context.CancelFunc
 	stopping <-chan struct{} // running's
@@ -194,11 +195,10 @@ func (s *Server) release() {
 	}
 }
 
-// Shutdown refuses new connections and events, lets the handlers of events that were read finish and answer, and
-// closes each connection when its last event is handled. Sockets leave with ReasonServerShuttingDown; their
-// disconnect hooks are awaited. When ctx ends first, what is left is closed as it is and the context's error returned.
-// After that the server is of no further use.
-func (s *Server) Shutdown(ctx context.Context) error {
+// Drain is the first part of Shutdown: it returns when the last disconnect hook has, or with the context's error when that ends
+// first. The server still sends, so that several of them can be drained before the first is closed: what a handler of one sends by
+// another gets there.
+func (s *Server) Drain(ctx context.Context) error {
 	s.mu.Lock()
 	first := s.closing.CompareAndSwap(false, true)
 	var conns []*conn
@@ -213,17 +213,27 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		}
 		s.release()
 	}
-
-	var errs []error
 	select {
 	case <-s.drained:
+		return nil
 	case <-ctx.Done():
-		errs = append(errs, context.Cause(ctx))
+		return context.Cause(ctx)
+	}
+}
+
+// Shutdown refuses new connections and events, lets the handlers of events that were read finish and answer, and
+// closes each connection when its last event is handled. Sockets leave with ReasonServerShuttingDown; their
+// disconnect hooks are awaited. When ctx ends first, what is left is closed as it is and the context's error returned.
+// After that the server is of no further use.
+func (s *Server) Shutdown(ctx context.Context) error {
+	var errs []error
+	if err := s.Drain(ctx); err != nil {
+		errs = append(errs, err)
 	}
 	if err := s.engine.Shutdown(ctx); err != nil && len(errs) == 0 {
 		errs = append(errs, err)
 	}
-	if first {
+	if s.closed.CompareAndSwap(false, true) {
 		s.mu.RLock()
 		namespaces := slices.Collect(maps.Values(s.namespaces))
 		s.mu.RUnlock()
