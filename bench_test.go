@@ -43,32 +43,43 @@ func BenchmarkEcho(b *testing.B) {
 		{"event", `421["event","` + text + `"]`, `431[]`},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
-			conn, r := dialRaw(b, srv.URL)
-			var batch []byte
-			for range inFlight {
-				batch = appendFrame(batch, bb.packet)
-			}
-			want := make([]byte, inFlight*(2+len(bb.answer)))
+			round, answer := pipelined(b, srv.URL, bb.packet, len(bb.answer))
 			b.ReportAllocs()
 			b.ResetTimer()
 			for done := 0; done < b.N; done += inFlight {
-				if _, err := conn.Write(batch); err != nil {
-					b.Fatal(err)
-				}
-				if _, err := io.ReadFull(r, want); err != nil {
-					b.Fatal(err)
-				}
+				round()
 			}
 			b.StopTimer()
-			if got := string(want[2 : 2+len(bb.answer)]); got != bb.answer {
+			if got := answer(); got != bb.answer {
 				b.Fatalf("got %s", got)
 			}
 		})
 	}
 }
 
+// pipelined opens a connection and returns what sends inFlight events in one write and waits for
+// their acks, each of that length, and what shows the first of them.
+func pipelined(b testing.TB, url, packet string, length int) (round func(), answer func() string) {
+	b.Helper()
+	conn, r := dialRaw(b, url)
+	var batch []byte
+	for range inFlight {
+		batch = appendFrame(batch, packet)
+	}
+	acks := make([]byte, inFlight*(2+length))
+	round = func() {
+		if _, err := conn.Write(batch); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(r, acks); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return round, func() string { return string(acks[2 : 2+length]) }
+}
+
 // dialRaw opens a WebSocket session joined to / on a plain connection.
-func dialRaw(b *testing.B, url string) (net.Conn, *bufio.Reader) {
+func dialRaw(b testing.TB, url string) (net.Conn, *bufio.Reader) {
 	b.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
 	if err != nil {
@@ -101,7 +112,7 @@ func appendFrame(dst []byte, text string) []byte {
 	return append(dst, text...)
 }
 
-func readFrame(b *testing.B, r *bufio.Reader) string {
+func readFrame(b testing.TB, r *bufio.Reader) string {
 	b.Helper()
 	head := make([]byte, 2)
 	if _, err := io.ReadFull(r, head); err != nil {

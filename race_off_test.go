@@ -1,0 +1,5 @@
+//go:build !race
+
+package perch_test
+
+const raceEnabled = false
