@@ -43,7 +43,12 @@ func SocketFrom(ctx context.Context) *Socket {
 
 // bindUnit makes what package perchtest cannot: our view of what stands in for a connection.
 func bindUnit(u *unit.Socket) (socket any, execution func(*unit.Event) any) {
-	s := &Socket{unit: u}
+	// What its Server sends goes to the same namespace, as if of an app that is started.
+	app := new(App)
+	app.state.Store(running)
+	home := &namespace{service: &service{app: app}, name: u.Namespace(), io: u.IO(), server: new(Server)}
+	home.server.place.Store(home)
+	s := &Socket{unit: u, home: home}
 	return s, func(e *unit.Event) any {
 		ec := &ExecutionContext{socket: s, unit: e}
 		if e != nil {
@@ -81,7 +86,7 @@ func (s *Socket) Namespace() string {
 // plain WebSocket client has connected to; empty if there is none of that name.
 func (s *Socket) PathValue(name string) string {
 	if s.io == nil {
-		return ""
+		return s.unit.PathValue(name)
 	}
 	return s.io.PathValue(name)
 }

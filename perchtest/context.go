@@ -31,6 +31,9 @@ type SocketOptions struct {
 	// Header and Query are those of the handshake's request. Nil: what every client has.
 	Header http.Header
 	Query  url.Values
+	// PathValues are what the wildcards of the namespace's pattern stand for, or of the path that a plain WebSocket client
+	// came by: Namespace is "/room/42" and "id" is "42". Nil: none.
+	PathValues map[string]string
 	// Rooms are those that the socket is in, besides its own. Nil: none.
 	Rooms []string
 	// Recovered says that the client was away and is back. The default is a new one.
@@ -53,6 +56,7 @@ type Socket struct {
 	unit   *unit.Socket
 	sent   log
 	others log
+	all    log
 }
 
 // Context is a context as handlers get it, and the socket whose event it belongs to, for tests that call a handler, a guard or
@@ -71,9 +75,9 @@ func Context(t testing.TB, o SocketOptions) (context.Context, *Socket) {
 	}
 	t.Cleanup(func() { _ = io.Shutdown(context.Background()) }) // nobody is connected
 	ns := io.Of(o.Namespace)
-	s.sent.own, s.others.own = ns.Name(), ns.Name()
+	s.sent.own, s.others.own, s.all.own = ns.Name(), ns.Name(), ns.Name()
 	s.unit = unit.NewSocket(t.Context(), unit.Config{
-		ID: o.ID, IO: ns, Handshake: handshake(t, o), Rooms: o.Rooms, Pending: o.Connecting, Recovered: o.Recovered,
+		ID: o.ID, IO: ns, Handshake: handshake(t, o), Values: maps.Clone(o.PathValues), Rooms: o.Rooms, Pending: o.Connecting, Recovered: o.Recovered,
 	})
 	ctx := s.unit.Context()
 	s.Socket = perch.SocketFrom(ctx)
@@ -99,12 +103,16 @@ func handshake(t testing.TB, o SocketOptions) *socketio.Handshake {
 	return socketio.NewHandshake(r, auth)
 }
 
-// add sorts what was sent: what is for this socket alone, and what is for others.
+// add sorts what was sent: what is for this socket alone, for others, or for whoever is there.
 func (s *Socket) add(m Sent) {
 	id := s.unit.ID()
 	if s.means(m) {
 		m.To = nil
 		s.sent.add(m)
+		return
+	}
+	if !slices.Contains(m.Except, id) {
+		s.all.add(m)
 		return
 	}
 	if m.Except = slices.DeleteFunc(m.Except, func(room string) bool { return room == id }); len(m.Except) == 0 {
@@ -151,6 +159,10 @@ func (s *Socket) Sent() []Sent { return s.sent.all() }
 // Broadcasts is what was sent to others on the socket's behalf so far, in order: by To, Except and Broadcast. That the
 // socket itself is left out goes without saying.
 func (s *Socket) Broadcasts() []Sent { return s.others.all() }
+
+// ServerSent is what was sent by the socket's Server so far, in order: to rooms or the namespace, the socket itself included. What
+// is sent by a gateway's Server is in its [Recorder].
+func (s *Socket) ServerSent() []Sent { return s.all.all() }
 
 // Disconnects are the arguments of the calls of Disconnect so far.
 func (s *Socket) Disconnects() []bool { return s.unit.Disconnects() }

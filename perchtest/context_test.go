@@ -98,6 +98,29 @@ func TestContextSends(t *testing.T) {
 	}
 }
 
+// A socket's Server sends to its namespace, the socket included, and tells what it came by.
+func TestContextOfPattern(t *testing.T) {
+	t.Parallel()
+	_, s := perchtest.Context(t, perchtest.SocketOptions{Namespace: "/room/42", PathValues: map[string]string{"id": "42"}})
+	if s.PathValue("id") != "42" || s.PathValue("x") != "" || s.Server().Namespace() != "/room/42" {
+		t.Errorf("%q %q", s.PathValue("id"), s.Server().Namespace())
+	}
+	for _, err := range []error{s.Server().Emit("all", 1), s.Server().To("a").Except("b").Emit("some")} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if err := s.Server().Emit("connect"); !errors.Is(err, socketio.ErrReserved) {
+		t.Error(err)
+	}
+	if err := s.Server().Of("/elsewhere").Emit("all"); !errors.Is(err, perch.ErrNoNamespace) {
+		t.Error(err)
+	}
+	want(t, "sent", s.Sent(), nil)
+	want(t, "broadcasts", s.Broadcasts(), nil)
+	want(t, "by its server", s.ServerSent(), []perchtest.Sent{{Event: "all", Args: []any{1}}, {Event: "some", To: []string{"a"}, Except: []string{"b"}}})
+}
+
 // What could not be sent to a client is an error, and was not sent.
 func TestContextRefuses(t *testing.T) {
 	t.Parallel()
@@ -322,6 +345,23 @@ func TestRecord(t *testing.T) {
 	}
 	wantFailure(t, "AfterInit: no database", func(t testing.TB) { perchtest.Record(t, &broken{}) })
 }
+
+func TestRecordOfPattern(t *testing.T) {
+	t.Parallel()
+	g := &rooms{}
+	r := perchtest.Record(t, g)
+	for _, err := range []error{g.Server().Emit("nowhere"), g.Server().Of("/room/42").To("a").Emit("some")} {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	want(t, "sent", r.Sent(), []perchtest.Sent{{Event: "some", To: []string{"a"}, Namespace: "/room/42"}})
+}
+
+// rooms is a gateway of many namespaces.
+type rooms struct{ echo }
+
+func (g *rooms) Options() perch.Options { return perch.Options{Namespace: "/room/{id}"} }
 
 func TestValues(t *testing.T) {
 	t.Parallel()

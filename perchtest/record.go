@@ -85,7 +85,8 @@ func (r *Recorder) Sent() []Sent { return r.sent.all() }
 
 // Record gives a gateway a server that records: what g.Server() sends is in the Recorder, and what could not be sent
 // is an error there, as it would be to clients: an event name that is reserved, an argument that cannot be encoded.
-// Nobody is connected: Sockets and FetchSockets are empty, and EmitWithAck has no answers.
+// Nobody is connected: Sockets and FetchSockets are empty, and EmitWithAck has no answers. So there is no namespace of a
+// gateway's pattern before Of names one, and what is sent to all of them is recorded in those that there are, if any.
 //
 // It makes and starts an app of the gateway, so what perch.New or AfterInit finds wrong with it fails the test; the
 // app is shut down when the test ends. options may add other gateways, for Of, or an Emitter.

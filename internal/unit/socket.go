@@ -18,6 +18,8 @@ type Config struct {
 	ID        string
 	IO        *socketio.Namespace // whose adapter gets what the socket sends
 	Handshake *socketio.Handshake
+	// Values are what the wildcards of the namespace's pattern stand for.
+	Values    map[string]string
 	Rooms     []string // without its own
 	Pending   bool     // CONNECT is not answered yet
 	Recovered bool
@@ -83,6 +85,17 @@ func (s *Socket) Namespace() string {
 		return ""
 	}
 	return s.config.IO.Name()
+}
+
+// IO is the namespace.
+func (s *Socket) IO() *socketio.Namespace { return s.config.IO }
+
+// PathValue is what a wildcard of the namespace's pattern stands for.
+func (s *Socket) PathValue(name string) string {
+	if s == nil {
+		return ""
+	}
+	return s.config.Values[name]
 }
 
 // Handshake is the request the client came with.

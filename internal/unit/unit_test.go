@@ -16,7 +16,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func TestNothing(t *testing.T) {
 	t.Parallel()
 	s := SocketFrom(context.Background())
-	if s != nil || s.ID() != "" || s.Namespace() != "" || s.Handshake() != nil || s.Transport() != "" || s.Connected() ||
+	if s != nil || s.ID() != "" || s.Namespace() != "" || s.PathValue("id") != "" || s.Handshake() != nil || s.Transport() != "" || s.Connected() ||
 		s.Recovered() || s.Rooms() != nil || s.Context() != context.Background() {
 		t.Error("there is something")
 	}
