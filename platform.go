@@ -187,8 +187,13 @@ func namespaceOf(name, path string) (func(*http.Request) string, error) {
 	return func(r *http.Request) string {
 		made := slices.Clone(segments)
 		for i, s := range made {
-			if strings.HasPrefix(s, "{") {
-				made[i] = r.PathValue(strings.TrimSuffix(strings.Trim(s, "{}"), "..."))
+			if !strings.HasPrefix(s, "{") {
+				continue
+			}
+			wildcard, rest := strings.CutSuffix(strings.Trim(s, "{}"), "...")
+			made[i] = r.PathValue(wildcard)
+			if !rest { // one segment stays one
+				made[i] = strings.ReplaceAll(made[i], "/", "%2F")
 			}
 		}
 		return strings.Join(made, "/")

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
 import { after, afterEach, test } from "node:test";
+import { WebSocket } from "ws";
 import { eventually, next, server, several, unique } from "./support.mjs";
 import { ask, connected, disconnectAll, socket, upgraded } from "./client.mjs";
 
@@ -112,6 +113,34 @@ test("check 9: an event reaches its handler, others do not", async () => {
   client.emit("messages", { group: "none", text });
   await ask(client, "message", { group: "none", text });
   assert.deepEqual((await said()).filter((line) => line.includes(text)), [`message ${client.id} ${text}`]);
+});
+
+test("check 10: the same handler, which finds socket and payload, serves Socket.IO and plain WebSocket", async () => {
+  const client = await connected(BASE, "/chat");
+  const plain = new WebSocket(`${BASE.replace("http", "ws")}/chat`);
+  const frames = [];
+  plain.on("message", (data) => frames.push(JSON.parse(data)));
+  await next(plain, "open");
+  const group = unique("group"), text = unique("text");
+  await ask(client, "join", group);
+  plain.send(JSON.stringify({ event: "join", data: group, id: "joined" }));
+  assert.deepEqual(await eventually(() => frames.shift(), "an answer"), { id: "joined" });
+
+  const message = next(client, "message");
+  plain.send(JSON.stringify({ event: "message", data: { group, text }, id: 1 }));
+  assert.equal(await message, text);
+  const got = await eventually(() => frames.length === 2 && frames.splice(0), "the message and the answer");
+  assert.deepEqual(got.find(({ event }) => event), { event: "message", data: text });
+  assert.equal(typeof got.find(({ id }) => id === 1).data, "number");
+
+  const count = await ask(client, "message", { group, text: `${text} again` });
+  assert.equal(typeof count, "number");
+  assert.deepEqual(await eventually(() => frames.shift(), "the message"), { event: "message", data: `${text} again` });
+  const [one, two] = (await said()).filter((line) => line.startsWith("message") && line.includes(text));
+  assert.equal(two, `message ${client.id} ${text} again`);
+  assert.match(one, /^message [\w-]{20} /);
+  assert.notEqual(one.split(" ")[1], client.id);
+  plain.close();
 });
 
 test("check 11: the server is there in handlers, and in a service", async () => {
