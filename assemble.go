@@ -1,6 +1,7 @@
 package perch
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -367,7 +368,11 @@ func checkPath(p string) error {
 func logRoutes(l *slog.Logger, members []*member) {
 	for _, m := range members {
 		for _, r := range m.routes {
-			attrs := []any{"gateway", m.label, "event", r.info.Event, "path", m.endpoint.path}
+			var paths []string
+			for _, p := range r.info.Platforms {
+				paths = append(paths, cmp.Or(p.Path(), m.endpoint.path))
+			}
+			attrs := []any{"gateway", m.label, "event", r.info.Event, "path", strings.Join(paths, " ")}
 			if m.endpoint.port != 0 {
 				attrs = append(attrs, "port", m.endpoint.port)
 			}

@@ -134,7 +134,8 @@ const (
 type HandlerInfo struct {
 	Gateway   string // its type and namespace, as in errors and logs
 	Namespace string
-	Path      string
+	Path      string     // of Socket.IO; a platform that has one of its own is there
+	Platforms []Platform // those of the namespace
 	Port      int
 	Event     string // empty for KindAny
 	Kind      HandlerKind

@@ -1,6 +1,7 @@
 package perch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,6 +127,9 @@ func (s *service) open(mux *http.ServeMux) (errs []error) {
 	}
 	done := make(map[string]bool) // namespaces, and "" for Socket.IO
 	for _, m := range s.gateways {
+		for _, r := range m.routes {
+			r.info.Platforms = slices.Clone(s.platforms(m.name))
+		}
 		if done[m.name] {
 			continue
 		}
@@ -147,10 +151,7 @@ func (s *service) open(mux *http.ServeMux) (errs []error) {
 				wrong(m, err)
 				continue
 			}
-			path := p.Path()
-			if path == "" {
-				path = s.path
-			}
+			path := cmp.Or(p.Path(), s.path)
 			h, err := p.Handler(s.io, name)
 			if err != nil {
 				wrong(m, fmt.Errorf("platform at %q: %w", path, err))

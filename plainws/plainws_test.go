@@ -442,7 +442,12 @@ var posted = event.Event[item]("posted")
 func TestPlatformOfEachGateway(t *testing.T) {
 	t.Parallel()
 	only := &gateway{options: perch.Options{Namespace: "/only", Platforms: []perch.Platform{plainws.At("/only")}}, register: handlers}
-	srv, _ := serve(t, only, perch.WithGateways(&gateway{options: perch.Options{Platforms: []perch.Platform{perch.SocketIO()}}, register: handlers}))
+	srv, app := serve(t, only, perch.WithGateways(&gateway{options: perch.Options{Platforms: []perch.Platform{perch.SocketIO()}}, register: handlers}))
+	for _, h := range app.Handlers() {
+		if plain := h.Platforms[0].Path() == "/only"; len(h.Platforms) != 1 || plain != (h.Namespace == "/only") {
+			t.Errorf("%+v", h)
+		}
+	}
 	connect(t, srv, "/")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
