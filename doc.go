@@ -38,6 +38,9 @@
 // different sockets at the same time. [Once] keeps what a client sends again, because it
 // got no answer, from being handled again.
 //
+// The names of events may be descriptors of package event, which say their types to both sides: [On] takes
+// them, and [Emit] and [Call] send by them.
+//
 // [OnStream] answers with a sequence of events, [OnAck] when it likes, [On2] and [On3] take
 // several arguments, [OnRaw] decodes by itself, [OnAny] hears of everything.
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync/atomic"
 
+	"github.com/perch-go/perch/internal/payload"
 	"github.com/perch-go/perch/socketio/parser"
 )
 
@@ -103,15 +104,8 @@ func (r *Reply) Decode(i int, v any) error { return r.in.decode(i, v) }
 // Err is an [*Error] if that is what the server answered: one argument, an object whose status is "error" and that has a code and
 // a message. Otherwise it is nil.
 func (r *Reply) Err() error {
-	if r.NumArgs() != 1 || len(r.Raw(0)) == 0 || r.Raw(0)[0] != '{' {
-		return nil
+	if f, ok := payload.FailureOf(r); ok {
+		return &Error{Code: f.Code, Message: f.Message, Details: f.Details}
 	}
-	var a struct {
-		Status, Code, Message *string
-		Details               parser.Raw
-	}
-	if r.Decode(0, &a) != nil || a.Status == nil || *a.Status != "error" || a.Code == nil || a.Message == nil {
-		return nil
-	}
-	return &Error{Code: *a.Code, Message: *a.Message, Details: a.Details}
+	return nil
 }

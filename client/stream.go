@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 
 	"github.com/perch-go/perch/event"
+	"github.com/perch-go/perch/internal/payload"
 )
 
 // ErrStreaming: the socket has a stream of this event already, or left one that the server has not ended yet. What would come could
@@ -42,7 +43,7 @@ const (
 func Stream[Out, In any](ctx context.Context, s *Socket, e event.Stream[In, Out], in In) iter.Seq2[Out, error] {
 	return func(yield func(Out, error) bool) {
 		var none Out
-		f, leave, err := s.stream(ctx, string(e), arguments(in))
+		f, leave, err := s.stream(ctx, string(e), payload.List(in))
 		if err != nil {
 			yield(none, err)
 			return

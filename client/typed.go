@@ -61,7 +61,7 @@ func OnRequest[In, Out any](s *Socket, e event.Request[In, Out], h func(ctx cont
 		out, err := h(ctx, in)
 		returned = true
 		if err == nil && ev.WantsAck() {
-			switch err = ev.Ack(arguments(out)...); {
+			switch err = ev.Ack(payload.List(out)...); {
 			case errors.Is(err, ErrAcked), errors.Is(err, ErrDisconnected):
 				return // nobody waits for it
 			case errors.Is(err, ErrBufferFull): // an error in its stead would not be true
@@ -94,7 +94,7 @@ func answerError(ev *Event, shown *Error) bool {
 // Emit sends an event, with v as its argument, or none if T is [event.None]. It does what [Socket.Emit] does, or the method of an
 // [Emitter].
 func Emit[T any](to Sender, e event.Event[T], v T) error {
-	return to.emitter().Emit(string(e), arguments(v)...)
+	return to.emitter().Emit(string(e), payload.List(v)...)
 }
 
 // Call sends an event and waits for its acknowledgement, whose first argument is decoded into an Out. An acknowledgement that says
@@ -105,7 +105,7 @@ func Emit[T any](to Sender, e event.Event[T], v T) error {
 // With a plain name as e the Out has to be given, Call[Receipt](ctx, s, "post", m), or nothing tells it.
 func Call[Out, In any](ctx context.Context, to Sender, e event.Request[In, Out], in In) (Out, error) {
 	var none Out
-	reply, err := to.emitter().EmitWithAck(ctx, string(e), arguments(in)...)
+	reply, err := to.emitter().EmitWithAck(ctx, string(e), payload.List(in)...)
 	if err != nil {
 		return none, err
 	}
@@ -117,14 +117,6 @@ func Call[Out, In any](ctx context.Context, to Sender, e event.Request[In, Out],
 		return none, fmt.Errorf("client: acknowledgement of %q: %w", string(e), err)
 	}
 	return out, nil
-}
-
-// arguments are what is sent for v.
-func arguments(v any) []any {
-	if _, none := v.(event.None); none {
-		return nil
-	}
-	return []any{v}
 }
 
 // reader makes what reads a T. Its errors are ErrNoArgument, a *parser.DecodeError or an *invalidError.
