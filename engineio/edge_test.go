@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"testing"
 	"testing/synctest"
@@ -112,5 +113,42 @@ func TestShutdownHastensClosing(t *testing.T) {
 		if d := time.Since(begun); d > stopTimeout+50*time.Millisecond {
 			t.Errorf("after %v", d)
 		}
+	})
+}
+
+// A polling client that is between two polls when the server stops comes for what is queued, and hears that it is over; what it
+// posts meanwhile does not keep it from polling. One that is gone is waited for a second.
+func TestShutdownAwaitsLastPolls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, Options{}, false)
+		sid, r := f.openPolling()
+		_, gone := f.openPolling()
+		for _, s := range []*recorder{r, gone} {
+			if err := s.session.SendText([]byte("last words")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		begun, stopped := time.Now(), make(chan error, 1)
+		go func() { stopped <- f.server.Shutdown(context.Background()) }()
+		synctest.Wait()
+		for _, want := range []struct{ method, query, answer string }{
+			{"POST", "&sid=" + sid, "200 ok"},
+			{"GET", "", "503 server is shutting down"},
+			{"GET", "&sid=" + sid, "200 4last words"},
+			{"GET", "&sid=" + sid, "200 6\x1e1"},
+			{"GET", "&sid=" + sid, "503 server is shutting down"},
+		} {
+			if status, body, _ := f.do(want.method, base+want.query, "4too late"); fmt.Sprint(status, " ", body) != want.answer {
+				t.Errorf("%s %s: %d %s, want %s", want.method, want.query, status, body, want.answer)
+			}
+		}
+		if len(r.messages) > 0 {
+			t.Errorf("%q was taken", <-r.messages)
+		}
+		if err := <-stopped; err != nil || time.Since(begun) > stopTimeout+50*time.Millisecond {
+			t.Errorf("%v after %v", err, time.Since(begun))
+		}
+		f.close()
 	})
 }

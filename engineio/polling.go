@@ -191,11 +191,12 @@ func pollBody(p *poll) []byte {
 	return body
 }
 
-// servePost handles the packets of one POST.
+// servePost handles the packets of one POST. Of a session that is closing they are dropped, as they are over WebSocket: a
+// client whose POST fails does not poll again for what is queued.
 func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	switch {
-	case s.state != open:
+	case s.state == closed:
 		s.mu.Unlock()
 		s.server.refuse(w, r, CodeUnknownSession, "")
 		return

@@ -58,7 +58,9 @@ func (s *Server) stopping() bool { return s.refusing.Load() }
 // look at the path: that is up to who mounts the server (S-1, S-12), and so are upgrade requests for
 // other paths, which net/http gives to their own handlers (S-22).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.turnedAway(w, r) || s.refuseForeign(w, r, nil) || s.refuseJSONP(w, r) || s.preflight(w, r) {
+	// A session that has not ended is served: its client comes for what is left.
+	known := s.stopping() && s.sessions.find(param(r.URL.RawQuery, "sid")) != nil
+	if !known && s.turnedAway(w, r) || s.refuseForeign(w, r, nil) || s.refuseJSONP(w, r) || s.preflight(w, r) {
 		return
 	}
 	s.pass(w, r, nil)
@@ -237,7 +239,8 @@ func (s *Server) appendOpen(dst []byte, session *Session) []byte {
 	return append(dst, '}')
 }
 
-// Shutdown refuses new requests with 503, closes every session and answers pending polls. It returns
+// Shutdown refuses new requests with 503, closes every session and answers pending polls; a polling client
+// that is between two polls has a second to come for what is queued and to hear that it is over. It returns
 // when all is released, or cuts what is left when ctx ends and returns its cause.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.refusing.Store(true)

@@ -234,17 +234,12 @@ func (s *Session) shut(reason Reason, err error, status uint16, text string) {
 	s.server.goroutines.run(func() { s.closedFor(reason, err) })
 }
 
-// hasten is for a closing session whose server is going away. One that waits for its client's last poll ends
-// at once, because nobody would be there to answer it.
+// hasten is for a closing session, perhaps from before, whose server is going away.
 func (s *Session) hasten() {
 	s.mu.Lock()
-	waits := s.state == draining && s.transport == Polling && s.poll == nil
-	if s.state == draining && s.transport == WebSocket { // perhaps from before
+	defer s.mu.Unlock()
+	if s.state == draining {
 		s.server.wheel.Schedule(&s.beat, stopTimeout, s.beatFn)
-	}
-	s.mu.Unlock()
-	if waits {
-		s.end(ReasonForcedClose, nil)
 	}
 }
 
