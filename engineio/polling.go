@@ -248,7 +248,9 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
+	s.beginBody()
 	reason, err := s.handleBody(body, binary)
+	s.endBody()
 	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	if err != nil {
 		s.server.refuse(w, r, CodeBadRequest, "packet")

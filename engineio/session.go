@@ -114,8 +114,15 @@ type Session struct {
 	poll      *poll         // the pending GET, when transport is Polling
 	polled    chan struct{} // closed when a poll comes; see closedByPeer
 	posting   bool          // a POST is in flight
-	upgraded  bool          // from polling to WebSocket
-	onUpgrade func()        // see OnUpgrade; nil without any
+
+	// Between two reads, see between.go.
+	reading     bool // somebody reads ws
+	handling    bool // the body of a POST is being handed over
+	interrupted bool // the reader is to look up
+	between     func()
+
+	upgraded  bool   // from polling to WebSocket
+	onUpgrade func() // see OnUpgrade; nil without any
 	traffic   Traffic
 
 	// Writing, see write.go.

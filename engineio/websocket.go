@@ -275,12 +275,20 @@ func (ws *webSocket) releasePoll() {
 
 // run reads until the connection ends.
 func (ws *webSocket) run(early []byte) {
+	if !ws.probing {
+		ws.session.startReading()
+	}
+	defer func() {
+		if !ws.probing {
+			ws.session.stopReading()
+		}
+	}()
 	if len(early) > 0 && !ws.handle(early) {
 		ws.discard()
 		return
 	}
 	for {
-		buf, err := ws.conn.Read()
+		buf, err := ws.read()
 		if err != nil {
 			ws.lost(err)
 			return
@@ -290,6 +298,19 @@ func (ws *webSocket) run(early []byte) {
 		if !goOn {
 			ws.discard()
 			return
+		}
+	}
+}
+
+// read is conn.Read, once all that came before it is done.
+func (ws *webSocket) read() (*stream.Buffer, error) {
+	for {
+		if !ws.probing {
+			ws.session.pause()
+		}
+		buf, err := ws.conn.Read()
+		if err == nil || ws.probing || !ws.session.lookedUp(err) {
+			return buf, err
 		}
 	}
 }
@@ -311,7 +332,7 @@ func (ws *webSocket) discard() {
 		return
 	}
 	for {
-		buf, err := ws.conn.Read()
+		buf, err := ws.read()
 		if err != nil {
 			ws.session.end(ReasonTransportClose, err)
 			return
@@ -461,7 +482,7 @@ func (ws *webSocket) probe(packet []byte) bool {
 		}
 		p := s.poll
 		s.transport, s.ws, s.upgrade, s.poll = WebSocket, ws, nil, nil
-		s.upgraded = true
+		s.upgraded, s.reading = true, true
 		s.server.stats.upgrades.Add(1)
 		ws.probing = false
 		if fn := s.onUpgrade; fn != nil {

@@ -392,10 +392,20 @@ func (c *conn) HandleClose(reason engineio.Reason, _ error) {
 	c.server.forget(c)
 }
 
-// drain makes the sockets leave when their last event is handled, and the connection end with the last of them.
+// drain makes the sockets leave when the last event that was read for them is handled, and the connection end with the last of them.
 func (c *conn) drain() {
 	c.mu.Lock()
 	c.draining = true
+	sockets := c.list()
+	c.mu.Unlock()
+	for _, s := range sockets {
+		s.shuttingDown()
+	}
+	c.session.Between(c.endSockets)
+}
+
+func (c *conn) endSockets() {
+	c.mu.Lock()
 	sockets, idle := c.list(), c.live == 0
 	c.mu.Unlock()
 	for _, s := range sockets {

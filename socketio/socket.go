@@ -377,10 +377,15 @@ func (s *Socket) drain() {
 		s.leave(ReasonServerShuttingDown)
 		return
 	}
+	s.shuttingDown()
+	s.end()
+}
+
+// shuttingDown makes that the reason why the socket will have left.
+func (s *Socket) shuttingDown() {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.reason == "" {
 		s.reason = ReasonServerShuttingDown
 	}
-	s.mu.Unlock()
-	s.end()
 }

@@ -214,6 +214,8 @@ func (m *memory) write(v [][]byte, wait bool) (int, error) {
 	return total, nil
 }
 
+func (m *memory) SetReadDeadline(t time.Time) error { return (*PipeConn)(m).SetReadDeadline(t) }
+
 func (m *memory) Direct() bool      { return true }
 func (m *memory) CloseWrite() error { return (*PipeConn)(m).CloseWrite() }
 func (m *memory) Close() error      { return (*PipeConn)(m).Close() }

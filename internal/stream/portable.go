@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"net"
+	"time"
 )
 
 // portable works on any net.Conn. Nothing non-blocking is to be had there, so a waiting reader holds
@@ -44,6 +45,8 @@ func (p *portable) Write(v [][]byte) (int, error) {
 }
 
 func (p *portable) Direct() bool { return false }
+
+func (p *portable) SetReadDeadline(t time.Time) error { return p.conn.SetReadDeadline(t) }
 
 func (p *portable) CloseWrite() error {
 	if c, ok := p.conn.(interface{ CloseWrite() error }); ok {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -176,6 +177,8 @@ func (op *rawOp) advance(n int) bool {
 }
 
 func (r *raw) Direct() bool { return true }
+
+func (r *raw) SetReadDeadline(t time.Time) error { return r.conn.SetReadDeadline(t) }
 
 func (r *raw) CloseWrite() error {
 	return r.conn.(interface{ CloseWrite() error }).CloseWrite()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 )
 
 // ErrWouldBlock is returned by the Try methods when the connection takes or gives nothing more now.
@@ -26,6 +27,8 @@ type Conn interface {
 	// Direct reports whether TryWrite really does not wait. Where it is false TryWrite always
 	// returns ErrWouldBlock, and writing is for a goroutine of its own.
 	Direct() bool
+	// SetReadDeadline is that of net.Conn: Read and TryRead return os.ErrDeadlineExceeded after it, and lose nothing.
+	SetReadDeadline(t time.Time) error
 	// CloseWrite ends the stream towards the peer, which may go on sending. It returns
 	// errors.ErrUnsupported where a connection can only be closed as a whole.
 	CloseWrite() error

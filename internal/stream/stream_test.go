@@ -268,3 +268,34 @@ func TestPipeDeadlines(t *testing.T) {
 		}
 	})
 }
+
+// A deadline makes Read look up, and nothing is lost by that.
+func TestSetReadDeadline(t *testing.T) {
+	t.Parallel()
+	forEach(t, func(t *testing.T, p pair) {
+		for _, text := range []string{"one", "two"} {
+			got := make(chan error)
+			go func() {
+				_, err := p.conn.Read()
+				got <- err
+			}()
+			if err := p.conn.SetReadDeadline(time.Unix(1, 0)); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-got; !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Fatalf("Read: %v", err)
+			}
+			if _, err := p.peer.Write([]byte(text)); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.conn.SetReadDeadline(time.Time{}); err != nil {
+				t.Fatal(err)
+			}
+			b, err := p.conn.Read()
+			if err != nil || string(b.Bytes()) != text {
+				t.Fatalf("then %v, want %s", err, text)
+			}
+			b.Release()
+		}
+	})
+}
