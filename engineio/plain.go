@@ -52,12 +52,19 @@ func (s *Server) ServePlain(w http.ResponseWriter, r *http.Request, p *Plain) {
 	s.pass(w, r, p)
 }
 
+var errNotOpened = errors.New("engineio: the handshake was not completed")
+
 // servePlain is ServePlain behind CORS and the middlewares.
 func (s *Server) servePlain(w http.ResponseWriter, r *http.Request, p *Plain) {
 	if !isUpgrade(r) {
-		w.Header().Set("Connection", "Upgrade")
-		w.Header().Set("Upgrade", "websocket")
+		if r.ProtoMajor == 1 { // in HTTP/2 an answer with these is malformed
+			w.Header().Set("Connection", "Upgrade")
+			w.Header().Set("Upgrade", "websocket")
+		}
 		_ = s.refuseUpgrade(w, r, http.StatusUpgradeRequired, "this path is for WebSocket clients")
+		return
+	}
+	if s.checkUpgrade(w, r) != nil { // before anybody is asked
 		return
 	}
 	protocol, ok := p.negotiate(r.Header)
@@ -70,17 +77,27 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request, p *Plain) {
 	}
 	session := s.newSession(r, WebSocket, newID())
 	session.plain, session.state = true, opening
+	opened := false
+	defer func() {
+		if !opened { // whatever it was, a panic of the program's included
+			session.end(ReasonTransportError, errNotOpened)
+		}
+	}()
 	h, err := p.Accept(session, r)
 	if err != nil {
 		s.refusePlain(w, r, err)
 		return
 	}
 	session.attach(h)
-	if session.hasEnded() {
-		_ = s.turnedAway(w, r) || s.refuseStopped(w, r)
+	if s.turnedAway(w, r) {
+		session.end(ReasonForcedClose, nil)
 		return
 	}
-	t, err := s.takeOver(w, r, protocol)
+	if session.hasEnded() {
+		s.writeBody(w, r, http.StatusServiceUnavailable, "text/plain; charset=utf-8", "the session was closed before it was opened")
+		return
+	}
+	t, err := s.takeOver(w, r, protocol, true)
 	if err != nil {
 		session.end(ReasonTransportError, err)
 		return
@@ -96,6 +113,7 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request, p *Plain) {
 	session.ws, session.state = ws, open
 	session.queue().addRaw(t.answer)
 	session.mu.Unlock()
+	opened = true
 	if s.begin(session) {
 		session.opened()
 		s.goroutines.run(func() { ws.run(t.early) })
@@ -112,12 +130,6 @@ func (s *Server) refusePlain(w http.ResponseWriter, r *http.Request, err error) 
 	}
 	s.report(&ConnectionError{Request: r, Code: code, Message: code.String(), Err: err, plain: true})
 	s.writeBody(w, r, refusal.Status, "application/json", string(refusal.Body))
-}
-
-// refuseStopped answers a handshake whose session was closed before it was opened.
-func (s *Server) refuseStopped(w http.ResponseWriter, r *http.Request) bool {
-	s.writeBody(w, r, http.StatusServiceUnavailable, "text/plain; charset=utf-8", "the session was closed before it was opened")
-	return true
 }
 
 // negotiate chooses the subprotocol, or "" for none; ok is false if the client and the path have none in common.

@@ -207,9 +207,8 @@ func (s *Session) Close(reason Reason) {
 // shut moves an open session to draining.
 func (s *Session) shut(reason Reason, err error, status uint16, text string) {
 	s.mu.Lock()
-	if s.state == opening { // nobody is to be told, and nothing to be released
+	if s.state == opening { // there is nothing to be released, and it does not count
 		s.state = closed
-		s.server.stats.count(reason)
 		s.mu.Unlock()
 		s.server.goroutines.run(func() { s.closedFor(reason, err) })
 		return
@@ -260,7 +259,7 @@ func (s *Session) end(reason Reason, err error) {
 		stats.ledger.RUnlock()
 		return
 	}
-	wasOpen := s.state <= open
+	was := s.state
 	s.state = closed
 	stats.settle(s.traffic)
 	stats.ledger.RUnlock()
@@ -286,8 +285,10 @@ func (s *Session) end(reason Reason, err error) {
 	if upgrade != nil {
 		_ = upgrade.Close()
 	}
-	if wasOpen {
+	if was == open {
 		stats.count(reason)
+	}
+	if was <= open {
 		s.closedFor(reason, err)
 	}
 }

@@ -58,21 +58,29 @@ type takeover struct {
 	deflates      bool // negotiated
 }
 
+// checkUpgrade answers an upgrade request that RFC 6455 does not allow.
+func (s *Server) checkUpgrade(w http.ResponseWriter, r *http.Request) error {
+	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-Websocket-Key"))
+	switch {
+	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1):
+		w.Header().Set("Allow", http.MethodGet)
+		return s.refuseUpgrade(w, r, http.StatusMethodNotAllowed, "must be GET over HTTP/1.1")
+	case r.Header.Get("Sec-Websocket-Version") != "13":
+		w.Header().Set("Sec-WebSocket-Version", "13")
+		return s.refuseUpgrade(w, r, http.StatusUpgradeRequired, "WebSocket version must be 13")
+	case err != nil || len(key) != 16:
+		return s.refuseUpgrade(w, r, http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64")
+	}
+	return nil
+}
+
 // takeOver takes the connection of an upgrade request over from net/http. Anything that is wrong with
 // the request is answered before that. The answer itself is returned unwritten, so that it can leave
 // together with the first frames, and so are bytes that the client has sent already. protocol is the
-// subprotocol it names, if any.
-func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, protocol string) (*takeover, error) {
-	key := r.Header.Get("Sec-Websocket-Key")
-	decoded, keyErr := base64.StdEncoding.DecodeString(key)
-	switch {
-	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1):
-		return nil, s.refuseUpgrade(w, r, http.StatusMethodNotAllowed, "must be GET over HTTP/1.1")
-	case r.Header.Get("Sec-Websocket-Version") != "13":
-		w.Header().Set("Sec-WebSocket-Version", "13")
-		return nil, s.refuseUpgrade(w, r, http.StatusUpgradeRequired, "WebSocket version must be 13")
-	case keyErr != nil || len(decoded) != 16:
-		return nil, s.refuseUpgrade(w, r, http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64")
+// subprotocol it names, if any; opens is whether it is the answer that opens a session.
+func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, protocol string, opens bool) (*takeover, error) {
+	if err := s.checkUpgrade(w, r); err != nil {
+		return nil, err
 	}
 	var t takeover
 	var extension string
@@ -84,7 +92,7 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, protocol strin
 		t.deflates = extension != ""
 	}
 	header := w.Header()
-	if param(r.URL.RawQuery, "sid") == "" {
+	if opens {
 		s.setInitialHeaders(header, r, WebSocket, "")
 	}
 	s.setHeaders(header, r)
@@ -99,7 +107,7 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, protocol strin
 		peeked, _ := rw.Reader.Peek(n)
 		t.early = append(t.early, peeked...)
 	}
-	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	sum := sha1.Sum([]byte(r.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	answer := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
 	answer = base64.StdEncoding.AppendEncode(answer, sum[:])
 	if protocol != "" {
@@ -153,7 +161,7 @@ func (ws *webSocket) use(t *takeover) {
 
 // serveOpen starts a session on a new WebSocket connection.
 func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string) {
-	t, err := s.takeOver(w, r, subprotocol(r.Header))
+	t, err := s.takeOver(w, r, subprotocol(r.Header), true)
 	if err != nil {
 		return
 	}
@@ -187,7 +195,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	s.upgrade = ws
 	s.mu.Unlock()
 
-	t, err := s.server.takeOver(w, r, subprotocol(r.Header))
+	t, err := s.server.takeOver(w, r, subprotocol(r.Header), false)
 	s.mu.Lock()
 	if err != nil || s.upgrade != ws {
 		if s.upgrade == ws {
@@ -214,7 +222,7 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 // turnAway accepts a second WebSocket for a session that is upgrading or has upgraded, and closes it
 // at once (spec 3.1): clients understand a closed connection better than a refused one.
 func (s *Server) turnAway(w http.ResponseWriter, r *http.Request) {
-	t, err := s.takeOver(w, r, subprotocol(r.Header))
+	t, err := s.takeOver(w, r, subprotocol(r.Header), false)
 	if err != nil {
 		return
 	}
