@@ -57,7 +57,8 @@ func (c *conn) HandleOpen() {
 	s := c.sockets
 	c.mu.Unlock()
 	if s != nil { // or it has ended, just now
-		c.begin(s)
+		c.startConnectTimer() // for the connection hooks
+		c.begin(s, true)
 	}
 }
 
@@ -331,6 +332,9 @@ func (c *conn) startConnectTimer() {
 	t := new(wheel.Timer)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.over {
+		return
+	}
 	c.timer = t
 	c.server.wheel.Schedule(t, c.server.opts.ConnectTimeout, func() {
 		c.mu.Lock()
@@ -364,7 +368,11 @@ func (c *conn) abort(reason engineio.Reason, err error) {
 	c.server.opts.Logger.Debug("socketio: connection aborted",
 		"session", c.session.ID(), "reason", string(reason), "error", err)
 	if c.plain != nil {
-		c.session.CloseWith(reason, abortCode(reason, err), err.Error())
+		text := err.Error()
+		if e, ok := errors.AsType[*parser.Error](err); ok {
+			text = e.Err.Error()
+		}
+		c.session.CloseWith(reason, abortCode(reason, err), text)
 		return
 	}
 	c.session.Close(reason)
@@ -386,7 +394,7 @@ func (c *conn) HandleClose(reason engineio.Reason, _ error) {
 	for _, s := range sockets {
 		s.leave(Reason(reason))
 		if c.plain != nil {
-			c.begin(s) // if the session ends before it was open, the socket's lane still has to
+			c.begin(s, false) // if the session ends before it was open, the socket's lane still has to
 		}
 	}
 	c.server.forget(c)

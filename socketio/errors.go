@@ -35,7 +35,8 @@ var (
 type ConnectError struct {
 	Message string
 	Data    any // encoded as JSON; nil is left out
-	// Status is that of the HTTP answer to a plain WebSocket client that is refused before its handshake is answered. 0 is 403.
+	// Status is that of the HTTP answer to a plain WebSocket client that is refused before its handshake is answered. 0 is 403,
+	// and so is what is not between 400 and 599.
 	Status int
 }
 
@@ -54,7 +55,7 @@ type connectErrorPayload struct {
 }
 
 // EventError is a plain value. A middleware returns one to refuse an event: the acknowledgement that the client asked for says
-// {"status":"error", code, message, details}.
+// {"status":"error", code, message, details}, to a plain WebSocket client as the event "exception" with the id.
 type EventError struct {
 	Code    string // empty: "ERROR"
 	Message string
@@ -70,6 +71,9 @@ type eventErrorPayload struct {
 	Message string `json:"message"`
 	Details any    `json:"details,omitzero"`
 }
+
+// exception is the event of errors, see Event.AckError.
+const exception = "exception"
 
 const (
 	codeError    = "ERROR"

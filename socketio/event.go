@@ -56,6 +56,9 @@ func (e *Event) parse(c *conn, data []byte, binary bool) (err error) {
 		}
 	}()
 	e.text, err = f.parser.Parse(&e.packet, e.text[:0], data, binary, s.limits)
+	if f.plain && err == nil && (e.packet.Type != parser.Event && e.packet.Type != parser.Ack || e.packet.Attachments > 0) {
+		e.packet, err = parser.Packet{}, &parser.Error{Err: parser.ErrType}
+	}
 	e.attachments = e.packet.Embedded
 	return err
 }

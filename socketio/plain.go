@@ -62,8 +62,9 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request, p *engineio.
 // plain is what is peculiar to the connection of a plain client: it has one socket, from before it is open until it ends.
 type plain struct {
 	*format
-	path  map[string]string // what the wildcards of the pattern that served it stand for; nil without any
-	begun atomic.Bool       // the socket's lane is
+	path   map[string]string // what the wildcards of the pattern that served it stand for; nil without any
+	begun  atomic.Bool       // the socket's lane is
+	opened bool              // the session was before the lane; the lane's worker only
 }
 
 // acceptPlain makes a connection and its socket, and asks those who want to be asked before the client is connected at all.
@@ -78,9 +79,21 @@ func (s *Server) acceptPlain(session *engineio.Session, r *http.Request, f *form
 	c := &conn{server: s, session: session, plain: &plain{format: f, path: pathValues(r)}}
 	sock := newSocket(c, ns, queryAuth(r.URL))
 	c.sockets, c.live = sock, 1
-	s.live.Add(1)
-	s.enlist(c)
+	if !s.enlist(c) {
+		ns.exit()
+		return nil, notNow
+	}
 	sock.charge()
+	accepted := false
+	defer func() {
+		if accepted {
+			return
+		}
+		sock.stage.refused = true
+		sock.leave(ReasonServerNamespaceDisconnect)
+		c.begin(sock, false) // which ends it
+		s.forget(c)
+	}()
 	ctx, cancel := context.WithTimeout(sock.Context(), s.opts.ConnectTimeout)
 	defer cancel()
 	defer context.AfterFunc(r.Context(), cancel)()
@@ -91,26 +104,19 @@ func (s *Server) acceptPlain(session *engineio.Session, r *http.Request, f *form
 		err = sock.admit(ctx)
 	}
 	switch {
-	case err == nil && sock.leaving():
-		err = errLeaving
+	case err == nil && sock.leaving(), errors.Is(err, errLeaving):
+		return nil, notNow
 	case err == nil && r.Context().Err() != nil:
-		err = context.Cause(r.Context())
+		return nil, context.Cause(r.Context())
+	case err != nil:
+		return nil, refusal(sock.shown(err))
 	}
-	if err == nil {
-		sock.stage.examined = true
-		return c, nil
-	}
-	if errors.Is(err, errLeaving) {
-		err = &engineio.Refusal{Status: http.StatusServiceUnavailable, Body: []byte(`{"message":"not now"}`), Err: err}
-	} else {
-		err = refusal(sock.shown(err))
-	}
-	sock.stage.refused = true
-	sock.leave(ReasonServerNamespaceDisconnect)
-	c.begin(sock) // which ends it
-	s.forget(c)
-	return nil, err
+	sock.stage.examined, accepted = true, true
+	return c, nil
 }
+
+// notNow is the answer to a handshake whose client is not refused, but cannot be connected either. It must not be changed.
+var notNow = &engineio.Refusal{Status: http.StatusServiceUnavailable, Body: []byte(`{"message":"not now"}`), Err: errLeaving}
 
 // admit asks the hooks' Admit.
 func (s *Socket) admit(ctx context.Context) error {
@@ -134,19 +140,23 @@ func refusal(e *ConnectError) *engineio.Refusal {
 	switch {
 	case e == errTooManyNamespaces:
 		status = http.StatusServiceUnavailable
-	case status == 0:
+	case status < 400 || status > 599: // anything else is no refusal
 		status = http.StatusForbidden
 	}
-	body, err := parser.NewRaw(e.payload())
-	if err != nil || len(body.Attachments) > 0 {
-		body, _ = parser.NewRaw(connectErrorPayload{Message: e.Message}) // a string can always be encoded
+	var body []byte
+	for _, data := range []connectErrorPayload{e.payload(), {Message: e.Message}} { // a string can always be encoded
+		var err error
+		if body, err = (parser.Outgoing{Type: parser.Event, Args: []any{data}}).AppendData(nil); err == nil {
+			break
+		}
 	}
-	return &engineio.Refusal{Status: status, Body: body.JSON, Err: e}
+	return &engineio.Refusal{Status: status, Body: body, Err: e}
 }
 
 // begin begins the lane of a plain client's socket, once.
-func (c *conn) begin(s *Socket) {
+func (c *conn) begin(s *Socket, opened bool) {
 	if c.plain.begun.CompareAndSwap(false, true) {
+		c.plain.opened = opened
 		c.server.pool.run(s)
 	}
 }

@@ -75,7 +75,10 @@ var errLeaving = errors.New("the client has left, or is to leave")
 func (s *Socket) connect() {
 	ctx := s.Context()
 	recovered := false
-	if !s.stage.examined {
+	switch {
+	case s.conn.plain != nil && !s.conn.plain.opened: // its handshake was refused, or could not be answered
+		return
+	case !s.stage.examined:
 		var err error
 		if recovered, err = s.examine(ctx); err != nil {
 			s.decline(err)
@@ -377,11 +380,11 @@ func (s *Socket) fail(ctx context.Context, e *Event, err error) {
 	}
 	log := s.conn.server.opts.Logger
 	if e.WantsAck() {
-		switch ackErr := e.Ack(p); {
+		switch ackErr := e.AckError(exception, p); {
 		case errors.Is(ackErr, errEncode):
 			log.Error("socketio: details of an EventError cannot be encoded", "event", e.Name(), "namespace", s.ns.name, "error", ackErr)
 			p.Details = nil
-			_ = e.Ack(p)
+			_ = e.AckError(exception, p)
 		case ackErr != nil: // answered by a middleware, or the client has left
 		}
 	}

@@ -162,15 +162,23 @@ func (s *Server) accept(session *engineio.Session) engineio.Handler {
 	return c
 }
 
-// enlist puts a connection on the list of those that Shutdown drains.
-func (s *Server) enlist(c *conn) {
+// enlist puts a connection on the list of those that Shutdown drains. One that has a socket already is refused once that has
+// begun, because nobody would wait for it.
+func (s *Server) enlist(c *conn) (ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if c.live > 0 {
+		if s.closing.Load() {
+			return false
+		}
+		s.live.Add(int64(c.live))
+	}
 	if c.next = s.conns; c.next != nil {
 		c.next.prev = c
 	}
 	s.conns = c
 	c.draining = s.closing.Load()
+	return true
 }
 
 // forget takes a connection that has ended off the list.
