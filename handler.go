@@ -132,6 +132,7 @@ func On2[A, B, Out any](r *Router, name string, handler func(ctx context.Context
 			pipes := pipesOf(scopes)
 			first, second := argument[A](0, pipes), argument[B](1, pipes)
 			read := func(ctx context.Context, ec *ExecutionContext, in *args) error {
+				defer ec.event.Gather()
 				if err := counted(ec, 2); err != nil {
 					return err
 				}
@@ -161,6 +162,7 @@ func On3[A, B, C, Out any](r *Router, name string, handler func(ctx context.Cont
 			pipes := pipesOf(scopes)
 			first, second, third := argument[A](0, pipes), argument[B](1, pipes), argument[C](2, pipes)
 			read := func(ctx context.Context, ec *ExecutionContext, in *args) error {
+				defer ec.event.Gather()
 				if err := counted(ec, 3); err != nil {
 					return err
 				}
@@ -178,7 +180,7 @@ func On3[A, B, C, Out any](r *Router, name string, handler func(ctx context.Cont
 	})
 }
 
-// counted is an error unless the event has n arguments.
+// counted is an error unless the event has n arguments, which it leaves spread.
 func counted(ec *ExecutionContext, n int) error {
 	ec.event.Spread()
 	if got := ec.NumArgs(); got != n {

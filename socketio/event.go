@@ -109,12 +109,15 @@ func (e *Event) Raw(i int) []byte { return rawArg(&e.packet, i) }
 func (e *Event) Decode(i int, v any) error { return decodeArg(&e.packet, e.attachments, i, v) }
 
 // Spread makes the elements of an array the arguments, where a plain WebSocket client has sent one: what it sends is always one value,
-// and only who handles the event knows that it stands for several.
+// and only who handles the event knows that it stands for several. Others may have the event too, so Gather undoes it.
 func (e *Event) Spread() {
 	if e.socket.conn.plain != nil {
 		e.packet.Spread()
 	}
 }
+
+// Gather undoes Spread.
+func (e *Event) Gather() { e.packet.Gather() }
 
 // WantsAck reports whether the client asked for an acknowledgement.
 func (e *Event) WantsAck() bool { return e.packet.HasID }

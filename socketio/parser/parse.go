@@ -95,6 +95,9 @@ type Packet struct {
 	spans [inlineSpans]span
 	more  []span // elements from inlineSpans on
 	name  []byte // where escaped event names are unescaped
+
+	spread bool // the arguments are the elements of…
+	whole  span // …this
 }
 
 // inlineSpans is how many elements of a payload need no memory of their own:
@@ -140,7 +143,7 @@ func (p *Packet) addSpan(start, end int) {
 func (p *Packet) reset(text []byte) {
 	p.Header = Header{}
 	p.Event, p.Data, p.Embedded, p.RawID = nil, nil, nil, nil
-	p.text, p.first, p.count = text, 0, 0
+	p.text, p.first, p.count, p.spread = text, 0, 0, false
 	if cap(p.more) > keptSpans {
 		p.more = nil
 	}

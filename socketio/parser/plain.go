@@ -1,12 +1,6 @@
 package parser
 
-import (
-	"bytes"
-	"encoding/base64"
-	"strconv"
-
-	"github.com/perch-go/perch/internal/jsonscan"
-)
+import "github.com/perch-go/perch/internal/jsonscan"
 
 // This file is for parsers of formats that know neither namespaces nor attachments, and have one value where an event of
 // Socket.IO has any number of arguments: the frames of plain WebSocket clients.
@@ -50,13 +44,14 @@ func (p *Packet) only(l Limits) (int, error) {
 	return end, nil
 }
 
-// Spread makes the elements of an array that is the only argument the arguments. It does nothing to any other packet.
+// Spread makes the elements of an array that is the only argument the arguments, until Gather. It does nothing to any other packet.
 func (p *Packet) Spread() {
-	if p.NumArgs() != 1 || p.Arg(0)[0] != '[' {
+	if p.spread || p.NumArgs() != 1 || p.Arg(0)[0] != '[' {
 		return
 	}
 	b := p.Arg(0)
-	offset := int(p.spans[p.first].start)
+	p.spread, p.whole = true, p.spans[p.first]
+	offset := int(p.whole.start)
 	p.count = p.first
 	for i := jsonscan.SkipSpace(b, 1); b[i] != ']'; {
 		end, _ := jsonscan.Value(b, i, 0, HighestMaxDepth) // it was checked
@@ -67,12 +62,20 @@ func (p *Packet) Spread() {
 	}
 }
 
+// Gather undoes Spread.
+func (p *Packet) Gather() {
+	if p.spread {
+		p.spread, p.count, p.more = false, p.first, p.more[:0]
+		p.addSpan(int(p.whole.start), int(p.whole.end))
+	}
+}
+
 // AppendData appends the JSON of an event's or ack's arguments as one value: nothing if there are none, the only one as it is,
 // several as an array. Bytes in them are base64 text.
 //
 // The error is an [*EncodeError]; dst is then as it was.
 func (o Outgoing) AppendData(dst []byte) ([]byte, error) {
-	var e encoder
+	e := encoder{inline: true}
 	start := len(dst)
 	var err error
 	if len(o.Args) == 1 {
@@ -84,33 +87,5 @@ func (o Outgoing) AppendData(dst []byte) ([]byte, error) {
 			return dst, err
 		}
 	}
-	return inline(dst, start, e.attachments), nil
-}
-
-// inline puts base64 text in the place of the placeholders behind dst[:start]. All of them are [appendPlaceholder]'s, and
-// none can be within a string, where a quote is escaped.
-func inline(dst []byte, start int, attachments [][]byte) []byte {
-	if len(attachments) == 0 {
-		return dst
-	}
-	const mark = `{"` + placeholderKey + `":true,"` + indexKey + `":`
-	text := bytes.Clone(dst[start:])
-	dst = dst[:start]
-	for {
-		before, rest, found := bytes.Cut(text, []byte(mark))
-		dst = append(dst, before...)
-		if !found {
-			return dst
-		}
-		index, rest, _ := bytes.Cut(rest, []byte{'}'})
-		text = rest
-		n, err := strconv.Atoi(string(index))
-		if err != nil || n >= len(attachments) { // the program's own data looks like a placeholder
-			dst = append(append(append(dst, mark...), index...), '}')
-			continue
-		}
-		dst = append(dst, '"')
-		dst = base64.StdEncoding.AppendEncode(dst, attachments[n])
-		dst = append(dst, '"')
-	}
+	return dst, nil
 }

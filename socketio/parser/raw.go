@@ -81,7 +81,8 @@ func (e *encoder) appendRawValue(dst []byte, r Raw) ([]byte, error) {
 }
 
 // renumber appends the value at r.JSON[i], which was checked, and gives its
-// placeholders the numbers that their attachments have among those of e.
+// placeholders the numbers that their attachments have among those of e, or
+// puts these in their place.
 func (e *encoder) renumber(dst []byte, r Raw, i int) ([]byte, int) {
 	b := r.JSON
 	if b[i] != '{' && b[i] != '[' {
@@ -116,7 +117,5 @@ func (e *encoder) renumber(dst []byte, r Raw, i int) ([]byte, int) {
 		return append(dst, b[i]), i + 1
 	}
 	e.attachments = e.attachments[:before]
-	dst = appendPlaceholder(dst[:start], before)
-	e.attachments = append(e.attachments, r.Attachments[index])
-	return dst, i + 1
+	return e.put(dst[:start], r.Attachments[index]), i + 1
 }

@@ -55,9 +55,13 @@ func (l *freeList[T]) put(s *T) {
 type encodeState struct {
 	buffer      bytes.Buffer
 	attachments [][]byte
+	inline      bool // as the encoder's
 	scratch     []byte
 	options     [classAny + 1][]json.Options
 }
+
+// keptScratch is the largest scratch that is kept: base64 text may be long.
+const keptScratch = 16 << 10
 
 var encodeStates freeList[encodeState]
 
@@ -75,17 +79,21 @@ func takeEncodeState() *encodeState {
 func (s *encodeState) release() {
 	s.buffer = bytes.Buffer{}
 	s.attachments = nil
+	if cap(s.scratch) > keptScratch {
+		s.scratch = nil
+	}
 	encodeStates.put(s)
 }
 
-// writeBytes writes b's placeholder and keeps b as an attachment. Nil bytes
+// writeBytes writes what stands for b. Nil bytes
 // are null: an unset field shall not cost a message.
 func (s *encodeState) writeBytes(enc *jsontext.Encoder, b []byte) error {
 	if b == nil {
 		return enc.WriteToken(jsontext.Null)
 	}
-	s.scratch = appendPlaceholder(s.scratch[:0], len(s.attachments))
-	s.attachments = append(s.attachments, b)
+	e := encoder{attachments: s.attachments, inline: s.inline}
+	s.scratch = e.put(s.scratch[:0], b)
+	s.attachments = e.attachments
 	return enc.WriteValue(s.scratch)
 }
 
@@ -105,7 +113,7 @@ func (s *encodeState) writeAny(enc *jsontext.Encoder, v any) error {
 }
 
 func (s *encodeState) writeRaw(enc *jsontext.Encoder, r Raw) error {
-	e := encoder{attachments: s.attachments}
+	e := encoder{attachments: s.attachments, inline: s.inline}
 	var err error
 	if s.scratch, err = e.appendRawValue(s.scratch[:0], r); err != nil {
 		return err

@@ -2,6 +2,7 @@ package parser
 
 import (
 	"bytes"
+	"encoding/base64"
 	stdjson "encoding/json"
 	"errors"
 	"math"
@@ -25,7 +26,8 @@ var (
 // encoder appends JSON and collects the bytes it meets.
 type encoder struct {
 	attachments [][]byte
-	offset      int // Encoded.Offset
+	inline      bool // bytes are base64 text, of which nothing is collected
+	offset      int  // Encoded.Offset
 }
 
 // append appends v. The types that make up most payloads are written right
@@ -71,6 +73,15 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 func (e *encoder) appendBytes(dst, b []byte) []byte {
 	if b == nil {
 		return append(dst, "null"...)
+	}
+	return e.put(dst, b)
+}
+
+// put appends what stands for b.
+func (e *encoder) put(dst, b []byte) []byte {
+	if e.inline {
+		dst = base64.StdEncoding.AppendEncode(append(dst, '"'), b)
+		return append(dst, '"')
 	}
 	dst = appendPlaceholder(dst, len(e.attachments))
 	e.attachments = append(e.attachments, b)
@@ -147,7 +158,7 @@ func (e *encoder) appendOther(dst []byte, v any) ([]byte, error) {
 func (e *encoder) marshal(dst []byte, v any, class class) ([]byte, error) {
 	s := takeEncodeState()
 	s.buffer = *bytes.NewBuffer(dst)
-	s.attachments = e.attachments
+	s.attachments, s.inline = e.attachments, e.inline
 	err := json.MarshalWrite(&s.buffer, v, s.options[class]...)
 	if err == nil {
 		dst, e.attachments = s.buffer.Bytes(), s.attachments
