@@ -123,7 +123,8 @@ func (w wire) deliver(ec *ExecutionContext, shown *Error) error {
 	plain := ec.event.Socket().Plain() // whose answer is the event "exception", with the id
 	var err error
 	told := false
-	if ec.WantsAck() && (plain || w.Delivery != DeliverException) {
+	aside := ec.handler != nil && ec.handler.Kind == KindAny // whose ack is that of the event's own handlers
+	if ec.WantsAck() && !aside && (plain || w.Delivery != DeliverException) {
 		err = ec.event.AckError(exception, payload)
 		told = !errors.Is(err, socketio.ErrAcked)
 	}
