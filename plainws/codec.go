@@ -2,11 +2,11 @@ package plainws
 
 // Message is for one goroutine: what is in a frame, whatever its format. Its slices belong to whoever made them.
 type Message struct {
-	// Event is the event's name, as it is. Nil: the frame is an answer, and has an ID.
+	// Event is the event's name, as it is. Nil: the frame is an answer, and has an ID. An event without a name is not nil.
 	Event []byte
-	// ID is the JSON of the id, any value but an array or an object. Nil is none.
+	// ID is the JSON of the id, any value but an array or an object. Empty is none.
 	ID []byte
-	// Data is the JSON of the data. Nil is none.
+	// Data is the JSON of the data. Empty is none.
 	Data []byte
 }
 

@@ -30,6 +30,7 @@ func (JSON) Parse(m *Message, frame []byte, binary bool) error {
 		return ErrKind
 	}
 	b := frame
+	var event []byte
 	i := jsonscan.SkipSpace(b, 0)
 	if i == len(b) || b[i] != '{' {
 		return ErrFrame
@@ -49,12 +50,7 @@ func (JSON) Parse(m *Message, frame []byte, binary bool) error {
 		value := b[at:i:i]
 		switch key(b[name:at]) {
 		case "event":
-			if value[0] != '"' {
-				return ErrFrame
-			}
-			if m.Event, err = unquote(value); err != nil {
-				return err
-			}
+			event = value
 		case "id":
 			m.ID = value
 		case "data":
@@ -70,11 +66,23 @@ func (JSON) Parse(m *Message, frame []byte, binary bool) error {
 			if jsonscan.SkipSpace(b, i+1) != len(b) {
 				return jsonscan.ErrJSON
 			}
-			return nil
+			return m.name(event)
 		default:
 			return jsonscan.ErrJSON
 		}
 	}
+}
+
+// name takes the event's name from its JSON; nil is none.
+func (m *Message) name(event []byte) (err error) {
+	switch {
+	case event == nil:
+	case event[0] != '"':
+		err = ErrFrame
+	default:
+		m.Event, err = unquote(event)
+	}
+	return err
 }
 
 // key is the name of a member, of which b has the quoted name, the colon and the space around it.
@@ -108,6 +116,9 @@ func unquote(quoted []byte) ([]byte, error) {
 
 // Append appends a frame, which is text.
 func (JSON) Append(dst []byte, m *Message) (frame []byte, binary bool, err error) {
+	if m.Event == nil && m.ID == nil {
+		return dst, false, ErrFrame
+	}
 	dst = append(dst, '{')
 	if m.ID != nil {
 		dst = append(append(dst, `"id":`...), m.ID...)

@@ -35,6 +35,7 @@ func (i item) Validate() error {
 
 func handlers(r *perch.Router) {
 	perch.On(r, "echo", func(_ context.Context, v any) (any, error) { return v, nil })
+	perch.On(r, "text", func(_ context.Context, s string) (string, error) { return s, nil })
 	perch.On(r, "item", func(_ context.Context, v item) (item, error) { return v, nil })
 	perch.OnEvent(r, "void", func(context.Context, perch.None) error { return nil })
 	perch.OnEvent(r, "boom", func(context.Context, perch.None) error { panic("boom") })

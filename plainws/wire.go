@@ -15,7 +15,7 @@ var _ parser.Parser = wire{}
 
 func (w wire) Format() string { return "plain, " + w.codec.Format() }
 
-// scratch is what a message is made in on its way out.
+// scratch is what a message is made in, on its way in and out.
 type scratch struct {
 	message     Message
 	event, data []byte
@@ -66,19 +66,24 @@ func (w wire) Append(dst []byte, o parser.Outgoing) (parser.Encoded, error) {
 
 // Parse reads a frame into p, as an event or an answer.
 func (w wire) Parse(p *parser.Packet, buf, data []byte, binary bool, l parser.Limits) ([]byte, error) {
+	s := scratches.Get().(*scratch)
+	defer s.release()
+	m := &s.message
 	start := len(buf)
 	buf = append(buf, data...)
-	var m Message
-	if err := w.codec.Parse(&m, buf[start:], binary); err != nil {
+	if err := w.codec.Parse(m, buf[start:], binary); err != nil {
 		return buf, &parser.Error{Err: err}
 	}
-	if m.Event == nil && m.ID == nil {
+	if len(m.ID) == 0 { // what a codec has cut out of a frame may be empty without being nil
+		m.ID = nil
+	}
+	if len(m.Data) == 0 {
+		m.Data = nil
+	}
+	if m.Event == nil && m.ID == nil || m.ID != nil && !scalar(m.ID) {
 		return buf, &parser.Error{Err: ErrFrame}
 	}
 	h := parser.Header{Type: parser.Event, HasID: m.ID != nil}
-	if m.ID != nil && !scalar(m.ID) {
-		return buf, &parser.Error{Err: ErrFrame}
-	}
 	if m.Event == nil {
 		h.Type = parser.Ack
 		h.ID = asked(m.ID)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -38,6 +39,11 @@ func (s *Server) Plain(o PlainOptions) (http.Handler, error) {
 	if o.Parser == nil {
 		return nil, errNoPlainParser
 	}
+	for _, name := range o.Subprotocols {
+		if !isToken(name) {
+			return nil, fmt.Errorf("socketio: subprotocol %q cannot stand in a header: use letters, digits and !#$%%&'*+-.^_`|~", name)
+		}
+	}
 	f := newFormat(o.Parser, true)
 	p := &engineio.Plain{Subprotocols: o.Subprotocols}
 	p.Accept = func(session *engineio.Session, r *http.Request) (engineio.Handler, error) {
@@ -48,6 +54,18 @@ func (s *Server) Plain(o PlainOptions) (http.Handler, error) {
 		return s.acceptPlain(session, r, f, name)
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.servePlain(w, r, p) }), nil
+}
+
+// isToken reports whether s is a token of RFC 9110.
+func isToken(s string) bool {
+	for i := range len(s) {
+		switch c := s[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("!#$%&'*+-.^_`|~", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
 }
 
 func (s *Server) servePlain(w http.ResponseWriter, r *http.Request, p *engineio.Plain) {

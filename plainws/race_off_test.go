@@ -1,0 +1,5 @@
+//go:build !race
+
+package plainws_test
+
+const raceEnabled = false
