@@ -41,7 +41,7 @@ func (plainFrames) Parse(p *parser.Packet, buf, data []byte, binary bool, l pars
 	}
 	if f.Event == nil {
 		id, _ := strconv.ParseUint(string(f.ID), 10, 64)
-		return buf, p.AssembleData(parser.Header{Type: parser.Ack, ID: id, HasID: true}, nil, f.Data, l)
+		return buf, p.AssembleData(parser.Header{Type: parser.Ack, ID: min(id, parser.MaxID), HasID: true}, nil, f.Data, l)
 	}
 	if n, err := strconv.Atoi(strings.TrimPrefix(*f.Event, "type ")); err == nil { // a packet that there should not be
 		return buf, p.Assemble(parser.Header{Type: parser.Type(n), Attachments: n / int(parser.BinaryEvent)}, f.Data, nil, l)
