@@ -5,7 +5,7 @@ import { after, before, describe, test } from "node:test";
 import { readFileSync } from "node:fs";
 import http from "node:http";
 import { io } from "socket.io-client";
-import { WebSocket } from "ws";
+import { WebSocket, WebSocketServer } from "ws";
 import { browsers } from "./browsers.mjs";
 import { connected, disconnectAll, socket, ways } from "./client.mjs";
 import { exercise } from "./exercise.mjs";
@@ -90,6 +90,66 @@ describe("Node", () => {
       id: "b", event: "exception", data: { status: "error", message: "Internal server error", cause: { pattern: "boom", data: 1 } },
     });
     client.close();
+  });
+});
+
+// The client for a page that docs/plain-websocket.md shows, as it stands there.
+describe("the guide's client", () => {
+  let connect;
+  before(async () => {
+    const guide = readFileSync(new URL("../../docs/plain-websocket.md", import.meta.url), "utf8");
+    globalThis.WebSocket ??= WebSocket;
+    ({ connect } = await import(`data:text/javascript,${encodeURIComponent(/```js\n(export [^]*?)```/.exec(guide)[1])}`));
+  });
+
+  test("asks, emits and hears", async () => {
+    const heard = [];
+    const on = { replied: (data) => heard.push(data), exception: (data) => heard.push(data) };
+    let client;
+    await within(new Promise((open) => { client = connect(`${BASE.replace("http", "ws")}/ws`, { on, open }); }), "open");
+    assert.deepEqual(await client.ask("echo", [1, [2]]), [1, [2]]);
+    assert.equal(await client.ask("void"), undefined);
+    await assert.rejects(client.ask("fail"), (failure) => {
+      assert.deepEqual(failure, expected.fail);
+      return true;
+    });
+    client.emit("fail");
+    await client.ask("reply", "hi");
+    assert.deepEqual(heard, [expected.fail, "hi"]);
+    client.close();
+  });
+
+  test("answers, and comes back unless it is refused", async (t) => {
+    const timers = t.mock.method(globalThis, "setTimeout");
+    const attempts = () => timers.mock.calls.filter((call) => call.arguments[0].name === "dial").length;
+    const server = new WebSocketServer({ port: 0 });
+    const came = [];
+    const said = new Promise((resolve) => {
+      server.on("connection", (peer) => {
+        if (came.push(peer) < 2) return;
+        peer.on("message", (data) => resolve(JSON.parse(data)));
+        peer.send(`{"event":"sure?","data":1,"id":7}`);
+      });
+    });
+    let opened = 0, lost;
+    const client = connect(`ws://127.0.0.1:${server.address().port}`, {
+      on: { "sure?": (data) => data + 1 },
+      open: () => {
+        if (++opened > 1) return;
+        lost = client.ask("never answered");
+        lost.catch(() => {}); // looked at below
+        came[0].terminate();
+      },
+    });
+    assert.deepEqual(await within(said, "an answer"), { id: 7, data: 2 });
+    await assert.rejects(lost, /closed with 1006/);
+    const pending = client.ask("never answered either");
+    came[1].close(1008);
+    await within(assert.rejects(pending, /closed with 1008/), "the end");
+    assert.equal(attempts(), 1);
+    assert.equal(opened, 2);
+    client.close();
+    server.close();
   });
 });
 
