@@ -24,7 +24,7 @@ type room struct {
 var house = []room{
 	{"examples/chat", []string{""}},
 	{"perchtest", []string{"", "client", "event", "internal/payload", "internal/stream", "internal/unit", "socketio", "socketio/adapter", "socketio/parser", "test plainws"}},
-	{"plainws", []string{"socketio", "socketio/parser", "internal/jsonscan", "test ", "test client", "test engineio", "test event"}},
+	{"plainws", []string{"socketio", "socketio/parser", "internal/jsonscan", "test ", "test client", "test engineio", "test event", "test socketio/parser/msgpack"}},
 	{"client", []string{"client/internal/engine", "event", "internal/payload", "socketio/parser", "test ", "test socketio", "test socketio/parser/msgpack", "test engineio", "test internal/stream"}},
 	{"", []string{"event", "internal/payload", "internal/nspattern", "internal/unit", "socketio", "socketio/adapter", "engineio", "test socketio/adapter/cluster", "test socketio/parser", "test socketio/parser/msgpack"}},
 	{"internal/unit", []string{"socketio", "socketio/adapter", "engineio"}},

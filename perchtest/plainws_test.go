@@ -3,9 +3,14 @@ package perchtest_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/perch-go/perch"
 	"github.com/perch-go/perch/client"
@@ -99,6 +104,78 @@ func TestWebSocketOfPlainws(t *testing.T) {
 		}
 		if status, _ := srv.RefusedWebSocket(t, "/ws/lobby", perchtest.WebSocketOptions{Header: http.Header{"Origin": {"https://elsewhere.example"}}}); status != 403 {
 			t.Errorf("refused with %d", status)
+		}
+	})
+}
+
+// hesitant is a gateway whose guard and hook wait until they may not any more.
+type hesitant struct {
+	perch.Base
+	t      *testing.T
+	causes chan error
+}
+
+func (g *hesitant) Options() perch.Options {
+	return perch.Options{Platforms: []perch.Platform{plainws.At("/ws")}}
+}
+
+func (g *hesitant) Register(r *perch.Router) {
+	r.UseConnectionGuards(func(ctx context.Context, ec *perch.ExecutionContext) error {
+		query := ec.Socket().Handshake().Query()
+		if query.Has("fast") {
+			return nil
+		}
+		<-ctx.Done()
+		g.causes <- ctx.Err()
+		if query.Has("deaf") {
+			return nil
+		}
+		return ctx.Err()
+	})
+}
+
+func (g *hesitant) HandleConnection(ctx context.Context, s *perch.Socket) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func (g *hesitant) HandleDisconnect(context.Context, *perch.Socket, perch.Reason) {
+	g.t.Error("one that was not let in has left")
+}
+
+// Guards take their time: for no longer than the connect timeout, and no longer than the client waits; and whoever is not let in is told of to
+// nobody.
+func TestSlowGuard(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &hesitant{t: t, causes: make(chan error, 10)}
+		srv := perchtest.New(t, perch.WithGateways(g), perch.WithConnectTimeout(5*time.Second), perch.WithLogger(slog.New(slog.DiscardHandler)))
+		began := time.Now()
+		if status, body := srv.RefusedWebSocket(t, "/ws", perchtest.WebSocketOptions{}); status != 500 || time.Since(began) != 5*time.Second {
+			t.Errorf("%d %s after %v", status, body, time.Since(began))
+		}
+		if err := <-g.causes; !errors.Is(err, context.DeadlineExceeded) {
+			t.Error(err)
+		}
+		for _, query := range []string{"", "?deaf"} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if _, _, err := websocket.Dial(ctx, srv.URL()+"/ws"+query, &websocket.DialOptions{HTTPClient: srv.HTTPClient()}); err == nil {
+				t.Error("let in")
+			}
+			cancel()
+			if err := <-g.causes; !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		}
+		synctest.Wait()
+		if n := g.Server().Len(); n != 0 {
+			t.Errorf("%d are there", n)
+		}
+		began = time.Now()
+		w := srv.DialWebSocket(t, "/ws?fast", perchtest.WebSocketOptions{})
+		w.Next(t, "connect_error")
+		if code, reason := w.NextClose(t); code != 1011 || time.Since(began) > 6*time.Second {
+			t.Errorf("%d %s after %v", code, reason, time.Since(began))
 		}
 	})
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/perch-go/perch/engineio"
 	"github.com/perch-go/perch/internal/wheel"
@@ -57,7 +58,7 @@ func (c *conn) HandleOpen() {
 	s := c.sockets
 	c.mu.Unlock()
 	if s != nil { // or it has ended, just now
-		c.startConnectTimer() // for the connection hooks
+		c.startConnectTimer(c.server.opts.ConnectTimeout + refusalLead)
 		c.begin(s, true)
 	}
 }
@@ -327,8 +328,12 @@ func (c *conn) list() (sockets []*Socket) {
 	return sockets
 }
 
+// refusalLead is what connection hooks have more than ConnectTimeout before a plain client is cut. Those that give themselves that
+// much, as the gateways' do, can still refuse it then.
+const refusalLead = 200 * time.Millisecond
+
 // startConnectTimer gives the client time to join a namespace (S-5).
-func (c *conn) startConnectTimer() {
+func (c *conn) startConnectTimer(d time.Duration) {
 	t := new(wheel.Timer)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -336,7 +341,7 @@ func (c *conn) startConnectTimer() {
 		return
 	}
 	c.timer = t
-	c.server.wheel.Schedule(t, c.server.opts.ConnectTimeout, func() {
+	c.server.wheel.Schedule(t, d, func() {
 		c.mu.Lock()
 		late := c.timer == t
 		c.mu.Unlock()

@@ -158,7 +158,7 @@ func (s *Server) OnNamespace(fn func(*Namespace)) (off func()) {
 func (s *Server) accept(session *engineio.Session) engineio.Handler {
 	c := &conn{server: s, session: session, legacy: newLegacy(session)}
 	s.enlist(c)
-	c.startConnectTimer()
+	c.startConnectTimer(s.opts.ConnectTimeout)
 	return c
 }
 
