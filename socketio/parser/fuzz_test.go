@@ -166,3 +166,55 @@ func FuzzString(f *testing.F) {
 		}
 	})
 }
+
+// FuzzAssembleData compares what a plain frame's data become with json/v2: one argument, and the elements of an array when it is spread.
+func FuzzAssembleData(f *testing.F) {
+	for _, data := range []string{`[1,"two",{"a":[3]},[],[[4]]]`, ` [ ] `, `{}`, `"[1]"`, `[1,2,3,4,5,6,7,8,9,10,11]`, `[`, `[1,]`, `nul`, "", "\"\xff\"", `[{"_placeholder":true,"num":0}]`} {
+		f.Add("name", []byte(data))
+	}
+	f.Fuzz(func(t *testing.T, event string, data []byte) {
+		original := bytes.Clone(data)
+		var p Packet
+		err := p.AssembleData(Header{Type: Event}, []byte(event), data, Limits{})
+		switch parseErr, ok := errors.AsType[*Error](err); {
+		case err != nil && (!ok || parseErr.Offset < 0 || parseErr.Offset > len(data)):
+			t.Fatalf("error %v", err)
+		case errors.Is(err, ErrReserved) && Reserved(event), errors.Is(err, ErrDepth):
+			return
+		case (err == nil) != (data == nil || utf8.Valid(data) && jsontext.Value(data).IsValid(asJavaScript)):
+			t.Fatalf("%q: %v", data, err)
+		case err != nil:
+			return
+		}
+		whole := bytes.Trim(data, " \t\r\n")
+		for range 2 {
+			if !bytes.Equal(p.Arg(0), whole) {
+				t.Fatalf("argument %q, want %q", p.Arg(0), whole)
+			}
+			p.Spread()
+			if len(whole) > 0 && whole[0] == '[' {
+				dec := jsontext.NewDecoder(bytes.NewReader(whole), asJavaScript)
+				_, _ = dec.ReadToken()
+				for i := range p.NumArgs() {
+					if value, err := dec.ReadValue(); err != nil || !bytes.Equal(value, p.Arg(i)) {
+						t.Fatalf("%q: argument %d is %q, want %q (%v)", data, i, p.Arg(i), value, err)
+					}
+				}
+				if dec.PeekKind() != jsontext.KindEndArray {
+					t.Fatalf("%q: %d arguments are too few", data, p.NumArgs())
+				}
+			}
+			p.Gather()
+		}
+		if !bytes.Equal(data, original) {
+			t.Fatal("the data were written to")
+		}
+		var args []any
+		if data != nil {
+			args = []any{jsontext.Value(data)}
+		}
+		if out, err := (Outgoing{Args: args}).AppendData(nil); err != nil || !bytes.Equal(out, data) {
+			t.Fatalf("%q encoded as %q: %v", data, out, err)
+		}
+	})
+}
