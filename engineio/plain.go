@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -26,7 +27,7 @@ type Plain struct {
 
 // Refusal is a plain value: how a WebSocket handshake is refused.
 type Refusal struct {
-	Status int    // of the HTTP answer
+	Status int    // of the HTTP answer; 0 is 403
 	Body   []byte // its JSON
 	Err    error  // why, for Options.OnConnectionError
 }
@@ -129,7 +130,7 @@ func (s *Server) refusePlain(w http.ResponseWriter, r *http.Request, err error) 
 		code = CodeForbidden
 	}
 	s.report(&ConnectionError{Request: r, Code: code, Message: code.String(), Err: err, plain: true})
-	s.writeBody(w, r, refusal.Status, "application/json", string(refusal.Body))
+	s.writeBody(w, r, cmp.Or(refusal.Status, http.StatusForbidden), "application/json", string(refusal.Body))
 }
 
 // negotiate chooses the subprotocol, or "" for none; ok is false if the client and the path have none in common.

@@ -228,6 +228,8 @@ func TestPlainRefused(t *testing.T) {
 				return &Refusal{Status: 401, Body: []byte(`{"message":"who?"}`), Err: errors.New("no token")}
 			case "/wrapped":
 				return fmt.Errorf("wrapped: %w", &Refusal{Status: 403, Body: []byte(`{}`)})
+			case "/empty":
+				return &Refusal{}
 			case "/broken":
 				return errors.New("the database is down")
 			}
@@ -265,6 +267,7 @@ func TestPlainRefused(t *testing.T) {
 			{"subprotocols", plainRequest + "Sec-WebSocket-Protocol: v0, v3\r\n", 400, "none of the subprotocols offered is spoken here, but v2, v1", "", 0},
 			{"refused", replace("/ws", "/refused"), 401, `{"message":"who?"}`, "Content-Type: application/json", 1},
 			{"wrapped", replace("/ws", "/wrapped"), 403, `{}`, "X-All: yes", 1},
+			{"without a status", replace("/ws", "/empty"), 403, "", "", 1},
 			{"broken", replace("/ws", "/broken"), 500, `{"message":"Internal server error"}`, "Cache-Control: no-store", 1},
 			{"AllowRequest", replace("/ws", "/forbidden"), 403, "not today", "", 0},
 			{"a middleware", replace("/ws", "/teapot"), 418, "", "", 0},
@@ -303,7 +306,7 @@ func TestPlainRefused(t *testing.T) {
 			}
 		}
 		synctest.Wait()
-		if s := f.server.Stats(); s.Sessions != 0 || s.Opened != 6 || s.Closed[ReasonTransportClose] != 6 || s.Refused != 16 {
+		if s := f.server.Stats(); s.Sessions != 0 || s.Opened != 6 || s.Closed[ReasonTransportClose] != 6 || s.Refused != 17 {
 			t.Errorf("%+v", s)
 		}
 		// Without CORS the page's own origin is all that may.
