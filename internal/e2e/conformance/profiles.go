@@ -10,6 +10,7 @@ import (
 
 	"github.com/perch-go/perch"
 	"github.com/perch-go/perch/engineio"
+	"github.com/perch-go/perch/plainws"
 	"github.com/perch-go/perch/socketio"
 )
 
@@ -102,7 +103,7 @@ func arguments(e *socketio.Event) ([]any, error) {
 }
 
 // bench is what the load generator measures: a perch gateway with typed handlers, all
-// defaults, and GET /gc.
+// defaults, at /socket.io/ and on plain WebSocket at /ws, and GET /gc.
 func bench() (*profile, error) {
 	app, err := perch.New(perch.WithGateways(&benchGateway{}))
 	if err != nil {
@@ -119,7 +120,9 @@ func bench() (*profile, error) {
 
 type benchGateway struct{ perch.Base }
 
-func (g *benchGateway) Options() perch.Options { return perch.Options{} }
+func (g *benchGateway) Options() perch.Options {
+	return perch.Options{Platforms: []perch.Platform{perch.SocketIO(), plainws.At("/ws")}}
+}
 
 func (g *benchGateway) Register(r *perch.Router) {
 	perch.On(r, "echo", g.Echo)
