@@ -10,7 +10,7 @@ TIMES ?= 20
 
 # How long make chaos lasts. PERCH_CHAOS_SEED=n repeats what happened in an earlier run, which printed that.
 CHAOS ?= 10m
-# Arguments of make bench-client.
+# Arguments of make bench-client and make bench-compare.
 BENCHARGS ?=
 
 .DEFAULT_GOAL := help
@@ -50,6 +50,10 @@ bench: ## Go benchmarks
 .PHONY: bench-client
 bench-client: install ## the Go client beside the JavaScript one and coder/websocket: tables (BENCHARGS="-rounds 1 -scenarios c1,recv")
 	@$(GO) run ./internal/e2e/clientbench $(BENCHARGS)
+
+.PHONY: bench-compare
+bench-compare: install ## the server beside Node's, NestJS and WebSocket alone: tables with ratios (BENCHARGS="-rounds 1 -scenarios e1,b8")
+	@$(GO) run ./internal/e2e/serverbench $(BENCHARGS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)

@@ -10,10 +10,11 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/perch-go/perch/internal/e2e/bench"
 )
 
 // clients are the columns of the table: the first and the last are what the one in the middle is compared with.
@@ -58,19 +59,9 @@ func (p *plan) compare(ctx context.Context, out io.Writer) error {
 	return nil
 }
 
-// pinned is a command on a core of its own, where the system can do that and has one to spare.
-func pinned(ctx context.Context, core int, name string, args ...string) *exec.Cmd {
-	if taskset, err := exec.LookPath("taskset"); err == nil && runtime.NumCPU() > 1 {
-		name, args = taskset, append([]string{"-c", strconv.Itoa(core), name}, args...)
-	}
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Stderr = os.Stderr
-	return cmd
-}
-
 // startServer starts the server and tells its URL.
 func startServer(ctx context.Context, self string) (url string, stop func(), err error) {
-	cmd := pinned(ctx, 0, self, "-serve")
+	cmd := bench.Pinned(ctx, 0, self, "-serve")
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return "", nil, err
@@ -94,83 +85,20 @@ func startServer(ctx context.Context, self string) (url string, stop func(), err
 	return strings.TrimSpace(line), stop, nil
 }
 
-// undisturbed measures until others have left the machine alone meanwhile, or as often as allowed; then it takes the one they have
-// disturbed least.
-func (p *plan) undisturbed(ctx context.Context, self, client, scenario string) (best result, err error) {
-	for i := range p.again + 1 {
-		if err := p.awaitQuiet(ctx); err != nil {
-			return best, err
-		}
-		before, err := p.machine(ctx)
-		if err != nil {
-			return best, err
-		}
-		r, own, err := p.start(ctx, self, client, scenario)
-		if err != nil {
-			return best, err
-		}
-		after, err := p.machine(ctx)
-		if err != nil {
-			return best, err
-		}
-		r.Others = max(0, (after.busy-before.busy-own)/(after.all-before.all))
-		if i == 0 || r.Others < best.Others {
-			best = r
-		}
-		if best.Others <= disturbed || scenario == "idle" { // memory is the same on a busy machine
-			break
-		}
+// undisturbed is a measurement that nobody else had a part in, as far as possible.
+func (p *plan) undisturbed(ctx context.Context, self, client, scenario string) (result, error) {
+	quiet := bench.Quiet{Wait: p.wait, Again: p.again, Own: func(ctx context.Context) (float64, error) {
+		server, err := p.usage(ctx)
+		return server.CPU, err
+	}}
+	if scenario == "idle" {
+		quiet.Again = 0 // memory is the same on a busy machine
 	}
-	return best, nil
-}
-
-// awaitQuiet waits until nobody has used the machine for a second, but not too long.
-func (p *plan) awaitQuiet(ctx context.Context) error {
-	for end := time.Now().Add(p.wait); time.Now().Before(end); {
-		before, err := p.machine(ctx)
-		if err != nil {
-			return err
-		}
-		select {
-		case <-time.After(time.Second):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		after, err := p.machine(ctx)
-		if err != nil || after.busy-before.busy <= disturbed*(after.all-before.all) {
-			return err
-		}
-	}
-	return nil
-}
-
-// disturbed is the share of the machine that others may have while something is measured.
-const disturbed = 0.05
-
-// machine is the time of all cores so far, in seconds: all of it, and what somebody but the server has used.
-type machine struct{ all, busy float64 }
-
-// machine knows nothing but on Linux, where nobody seems to disturb.
-func (p *plan) machine(ctx context.Context) (m machine, err error) {
-	stat, err := os.ReadFile("/proc/stat")
-	if err != nil {
-		return machine{all: float64(time.Now().Unix())}, nil
-	}
-	line, _, _ := strings.Cut(string(stat), "\n")
-	for i, field := range strings.Fields(line) {
-		const user, idle, iowait, steal, perSecond = 1, 4, 5, 8, 100
-		ticks, _ := strconv.ParseFloat(field, 64)
-		if i < user || i > steal {
-			continue
-		}
-		m.all += ticks / perSecond
-		if i != idle && i != iowait {
-			m.busy += ticks / perSecond
-		}
-	}
-	server, err := p.usage(ctx)
-	m.busy -= server.CPU
-	return m, err
+	r, others, err := bench.Undisturbed(ctx, quiet, func(ctx context.Context) (result, float64, error) {
+		return p.start(ctx, self, client, scenario)
+	})
+	r.Others = others
+	return r, err
 }
 
 // start has a process measure, and tells how much CPU time it has used in all.
@@ -183,10 +111,10 @@ func (p *plan) start(ctx context.Context, self, client, scenario string) (r resu
 	}
 	var cmd *exec.Cmd
 	if client == "js" {
-		cmd = pinned(ctx, 1, "node", "--expose-gc", p.script, p.url, scenario, strconv.Itoa(connections),
+		cmd = bench.Pinned(ctx, 1, "node", "--expose-gc", p.script, p.url, scenario, strconv.Itoa(connections),
 			strconv.FormatInt(p.warm.Milliseconds(), 10), strconv.FormatInt(p.time.Milliseconds(), 10))
 	} else {
-		cmd = pinned(ctx, 1, self, "-client", client, "-scenario", scenario, "-url", p.url,
+		cmd = bench.Pinned(ctx, 1, self, "-client", client, "-scenario", scenario, "-url", p.url,
 			"-connections", strconv.Itoa(p.connections), "-idle", strconv.Itoa(p.idle),
 			"-warm", p.warm.String(), "-time", p.time.String(), "-profiles", p.profiles)
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/perch-go/perch/internal/e2e/bench"
 )
 
 // TestMain is the program itself where compare has started it again.
@@ -38,7 +40,7 @@ func TestCompare(t *testing.T) {
 	}
 	for _, scenario := range scenarios {
 		missing := map[string]int{"poll": 4}[scenario] // raw has none
-		if row := rows[scenario]; row == "" || strings.Count(row, none) != missing {
+		if row := rows[scenario]; row == "" || strings.Count(row, bench.None) != missing {
 			t.Errorf("%s: %q", scenario, row)
 		}
 	}
@@ -46,28 +48,5 @@ func TestCompare(t *testing.T) {
 		if s, err := os.Stat(filepath.Join(profiles, name)); err != nil || s.Size() == 0 {
 			t.Errorf("%s: %v", name, err)
 		}
-	}
-}
-
-func TestFigures(t *testing.T) {
-	t.Parallel()
-	for v, want := range map[float64]string{
-		0: "0", 7.4: "7", 999: "999", 1234: "1,230", 1235: "1,240", 99_990: "100,000", 123_456: "123,000", 1_234_567: "1,230,000",
-	} {
-		if got := figure(v); got != want {
-			t.Errorf("figure(%v) is %s, want %s", v, got, want)
-		}
-	}
-	of := func(values ...float64) (rs []result) {
-		for _, v := range values {
-			rs = append(rs, result{Bytes: v})
-		}
-		return rs
-	}
-	if m := median(of(3, 1, 2), result.bytes); m != 2 {
-		t.Error(m)
-	}
-	if m := median(of(4, 1, 3, 2), result.bytes); m != 2.5 {
-		t.Error(m)
 	}
 }

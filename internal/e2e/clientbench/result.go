@@ -3,10 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
-	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/perch-go/perch/internal/e2e/bench"
 )
 
 // result is one measurement, printed by a client process. The JavaScript client prints the same.
@@ -27,10 +27,10 @@ func (r result) server() float64 { return r.Server }
 func (r result) cost() float64 { return r.CPU / r.Events * 1e6 }
 
 func (r result) String() string {
-	what := figure(r.Bytes) + " B"
+	what := bench.Figure(r.Bytes) + " B"
 	if r.Bytes == 0 {
 		what = fmt.Sprintf("%s /s, %.2f µs of CPU each, %.0f %% of the client's core, %.0f %% of the server's",
-			figure(r.rate()), r.cost(), r.CPU/r.Seconds*100, r.Server*100)
+			bench.Figure(r.rate()), r.cost(), r.CPU/r.Seconds*100, r.Server*100)
 	}
 	return fmt.Sprintf("%s, %.0f %% of the machine by others", what, r.Others*100)
 }
@@ -48,10 +48,10 @@ func (all results) tables(out io.Writer, scenarios []string) {
 		if scenario == "idle" {
 			value, unit = result.bytes, " B"
 		}
-		cells := all.row(scenario, value, func(v float64) string { return figure(v) + unit })
+		cells := all.row(scenario, value, func(v float64) string { return bench.Figure(v) + unit })
 		perch := median(all[scenario]["perch"], value)
 		for _, other := range []string{"js", "raw"} {
-			cells = append(cells, ratio(perch, median(all[scenario][other], value)))
+			cells = append(cells, bench.Ratio(perch, median(all[scenario][other], value)))
 		}
 		fmt.Fprintf(out, "| %s | %s |\n", scenario, strings.Join(cells, " | "))
 	}
@@ -67,13 +67,10 @@ func (all results) tables(out io.Writer, scenarios []string) {
 	}
 }
 
-// none is what stands for something that was not measured.
-const none = "–"
-
 // row has a cell for each client.
 func (all results) row(scenario string, value func(result) float64, format func(float64) string) (cells []string) {
 	for _, name := range clients {
-		cell := none
+		cell := bench.None
 		if rs := all[scenario][name]; len(rs) > 0 {
 			cell = format(median(rs, value))
 		}
@@ -83,38 +80,9 @@ func (all results) row(scenario string, value func(result) float64, format func(
 }
 
 func median(rs []result, value func(result) float64) float64 {
-	if len(rs) == 0 {
-		return math.NaN()
-	}
 	var all []float64
 	for _, r := range rs {
 		all = append(all, value(r))
 	}
-	slices.Sort(all)
-	n := len(all)
-	return (all[(n-1)/2] + all[n/2]) / 2
-}
-
-// figure is a number with the three digits that count.
-func figure(v float64) string {
-	step := 1.0
-	for v/step >= 1000 {
-		step *= 10
-	}
-	digits := strconv.FormatFloat(math.Round(v/step)*step, 'f', 0, 64)
-	for i := len(digits) - 3; i > 0; i -= 3 {
-		digits = digits[:i] + "," + digits[i:]
-	}
-	return digits
-}
-
-func ratio(a, b float64) string {
-	switch r := a / b; {
-	case math.IsNaN(r):
-		return none
-	case r < 10:
-		return strconv.FormatFloat(r, 'f', 2, 64)
-	default:
-		return strconv.FormatFloat(r, 'f', 1, 64)
-	}
+	return bench.Median(all)
 }

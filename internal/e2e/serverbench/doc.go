@@ -1,0 +1,21 @@
+// Serverbench measures servers side by side:
+//
+//	go run ./internal/e2e/serverbench -rounds 5
+//
+// prints a table of medians and of ratios to the first server. The servers do the same: ack "echo" with its argument, and
+// emit "bcast" with its argument to everybody.
+//
+//	node   the reference server, npm's socket.io (socketio.mjs)
+//	nest   a gateway of NestJS (nest.mjs)
+//	perch  a gateway of ours: the profile bench of internal/e2e/conformance, public API and all defaults
+//	plain  the same one on plain WebSocket
+//	wire   WebSocket alone, upgraded by gobwas/ws, with our connections and frames and nothing above them: the limit
+//
+// Further ones, such as an older build of ours, are named by -with: the program has to print "listening on HOST:PORT" when
+// it is ready, and to answer GET /gc after two collections.
+//
+// Each measurement is a new server process, and one of internal/e2e/loadgen, which describes what is measured; the servers
+// take turns within each round, so that a drift of the machine's speed falls on all of them. On Linux, without which there
+// is no load generator, the server has one core for itself and the generator another. Where the generator's core is nearly
+// full, the server was not at its limit, and the true ratio is higher.
+package main

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// plan is what is to be measured.
+type plan struct {
+	rounds      int
+	again       int           // how often a measurement that others disturb is made again
+	wait        time.Duration // for others to leave the machine alone
+	connections int           // of e1, e16, e1k and poll
+	members     int           // of b1 and b8
+	idle        int           // connections of idle and idleb
+	warm, time  time.Duration
+	settle      time.Duration
+	scenarios   []scenario
+	servers     []server
+	scripts     string // where those of the servers in JavaScript are
+	json        string // file for all that the generator says, empty: none
+
+	wire bool // be that server
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	switch err := run(ctx, os.Args[1:], os.Stdout); {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	default:
+		fmt.Fprintln(os.Stderr, "serverbench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, out io.Writer) error {
+	p, err := parse(args)
+	if err != nil {
+		return err
+	}
+	if p.wire {
+		return serveWire(ctx, out)
+	}
+	return p.compare(ctx, out)
+}
+
+func parse(args []string) (*plan, error) {
+	p := new(plan)
+	flags := flag.NewFlagSet("serverbench", flag.ContinueOnError)
+	flags.IntVar(&p.rounds, "rounds", 5, "how often everything is measured, memory twice at most; what is printed are medians")
+	flags.IntVar(&p.again, "again", 3, "how often a measurement is made again if others have used the machine meanwhile")
+	flags.DurationVar(&p.wait, "wait", 10*time.Second, "how long to wait for others to leave the machine alone, before each")
+	flags.IntVar(&p.connections, "connections", 100, "connections of e1, e16, e1k and poll")
+	flags.IntVar(&p.members, "members", 1000, "connections of b1 and b8")
+	flags.IntVar(&p.idle, "idle", 10_000, "connections of idle and idleb")
+	flags.DurationVar(&p.warm, "warm", 600*time.Millisecond, "how long a server is under load before it is measured")
+	flags.DurationVar(&p.time, "time", 3*time.Second, "how long it is measured")
+	flags.DurationVar(&p.settle, "settle", 1500*time.Millisecond, "how long connections are left alone before memory is looked at")
+	scenarios := flags.String("scenarios", names(allScenarios), "what to measure")
+	servers := flags.String("servers", names(allServers), "whom to measure; the others are compared with the first one")
+	flags.Func("with", "`name=command` of a Socket.IO server to measure too; may be repeated", func(s string) error {
+		name, command, ok := strings.Cut(s, "=")
+		if !ok || strings.TrimSpace(command) == "" {
+			return errors.New("want name=command")
+		}
+		p.servers = append(p.servers, server{name, strings.Fields(command), "sio"})
+		return nil
+	})
+	flags.StringVar(&p.scripts, "scripts", "internal/e2e/serverbench", "`folder` of the servers in JavaScript; their packages are found from there")
+	flags.StringVar(&p.json, "json", "", "`file` for all that was measured, an object a line")
+	flags.BoolVar(&p.wire, "wire", false, "be the server wire (serverbench starts it)")
+	if err := flags.Parse(args); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.scenarios, err = choose(allScenarios, *scenarios, "scenarios"); err != nil {
+		return nil, err
+	}
+	chosen, err := choose(allServers, *servers, "servers")
+	p.servers = append(chosen, p.servers...)
+	return p, err
+}
+
+type named interface{ String() string }
+
+func names[V named](all []V) string {
+	var names []string
+	for _, v := range all {
+		names = append(names, v.String())
+	}
+	return strings.Join(names, ",")
+}
+
+// choose finds those that a flag names.
+func choose[V named](all []V, wanted, flag string) (chosen []V, err error) {
+next:
+	for name := range strings.SplitSeq(wanted, ",") {
+		for _, v := range all {
+			if v.String() == name {
+				chosen = append(chosen, v)
+				continue next
+			}
+		}
+		return nil, fmt.Errorf("there is no %q for -%s: choose from %s", name, flag, names(all))
+	}
+	return chosen, nil
+}

@@ -1,0 +1,34 @@
+// The server nest of serverbench: a gateway of NestJS, all defaults, and GET /gc. Its decorators are called by hand so that no
+// build step is needed.
+import "reflect-metadata";
+import { Module } from "@nestjs/common";
+import { NestFactory } from "@nestjs/core";
+import { MessageBody, SubscribeMessage, WebSocketGateway, WebSocketServer } from "@nestjs/websockets";
+
+class Gateway {
+  echo(payload) {
+    return payload;
+  }
+  bcast(payload) {
+    this.server.emit("bcast", payload);
+  }
+}
+for (const event of ["echo", "bcast"]) {
+  SubscribeMessage(event)(Gateway.prototype, event, Object.getOwnPropertyDescriptor(Gateway.prototype, event));
+  MessageBody()(Gateway.prototype, event, 0);
+}
+WebSocketServer()(Gateway.prototype, "server");
+WebSocketGateway()(Gateway);
+
+class App {}
+Module({ providers: [Gateway] })(App);
+
+const app = await NestFactory.create(App, { logger: ["error", "warn"] });
+app.getHttpAdapter().get("/gc", (request, response) => {
+  globalThis.gc();
+  globalThis.gc();
+  const { heapUsed, external } = process.memoryUsage();
+  response.end(JSON.stringify({ heap_used: heapUsed, external }));
+});
+await app.listen(0, "127.0.0.1");
+console.log(`listening on 127.0.0.1:${app.getHttpServer().address().port}`);

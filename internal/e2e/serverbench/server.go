@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"syscall"
+	"time"
+
+	"github.com/perch-go/perch/internal/e2e/bench"
+)
+
+// server is one that is measured: how it is started, and the generator's mode for it.
+type server struct {
+	name    string
+	command []string // a word of places stands for what it names
+	mode    string
+}
+
+func (s server) String() string { return s.name }
+
+var allServers = []server{
+	{"node", []string{"node", "--expose-gc", "socketio.mjs"}, "sio"},
+	{"nest", []string{"node", "--expose-gc", "nest.mjs"}, "sio"},
+	{"perch", []string{"conformance", "-profile", "bench"}, "sio"},
+	{"plain", []string{"conformance", "-profile", "bench"}, "plain"},
+	{"wire", []string{"serverbench", "-wire"}, "raw"},
+}
+
+// places is where programs and scripts are.
+type places map[string]string
+
+func (p *plan) places(built string) (places, error) {
+	self, err := os.Executable()
+	return places{
+		"serverbench":  self,
+		"loadgen":      filepath.Join(built, "loadgen"),
+		"conformance":  filepath.Join(built, "conformance"),
+		"socketio.mjs": filepath.Join(p.scripts, "socketio.mjs"),
+		"nest.mjs":     filepath.Join(p.scripts, "nest.mjs"),
+	}, err
+}
+
+// process is a server that runs.
+type process struct {
+	cmd        *exec.Cmd
+	addr       string
+	cancel     context.CancelFunc
+	complaints bytes.Buffer
+}
+
+var listening = regexp.MustCompile(`^listening on (\S+)`)
+
+// start returns when the server listens.
+func (s server) start(ctx context.Context, places places) (*process, error) {
+	var words []string
+	for _, word := range s.command {
+		if place, ok := places[word]; ok {
+			word = place
+		}
+		words = append(words, word)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	p := &process{cmd: bench.Pinned(ctx, 0, words[0], words[1:]...), cancel: cancel}
+	const grace = 5 * time.Second
+	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
+	p.cmd.WaitDelay = grace
+	p.cmd.Stderr = &p.complaints
+	out, err := p.cmd.StdoutPipe()
+	if err == nil {
+		err = p.cmd.Start()
+	}
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	said := bufio.NewReader(out)
+	for {
+		line, err := said.ReadString('\n')
+		if m := listening.FindStringSubmatch(line); m != nil {
+			p.addr = m[1]
+			go func() { _, _ = io.Copy(io.Discard, said) }() // until it ends
+			return p, nil
+		}
+		if err != nil {
+			p.stop()
+			return nil, fmt.Errorf("%v did not say that it listens: %w\n%s", words, err, p.complaints.Bytes())
+		}
+	}
+}
+
+// stop ends it and tells the CPU time that it has used.
+func (p *process) stop() float64 {
+	p.cancel()
+	_ = p.cmd.Wait() // by a signal
+	return cpuTime(p.cmd)
+}
