@@ -16,11 +16,9 @@ import (
 // inFlight is how many events one write of the benchmarks' client carries.
 const inFlight = 64
 
-// BenchmarkEcho is an event from the socket through a typed handler to its ack, over
-// a loopback connection. The client allocates nothing, so what is counted is the
-// server's.
-func BenchmarkEcho(b *testing.B) {
-	g := handlers(func(r *perch.Router) {
+// echoes has handlers of several types, which ack what they get.
+func echoes() perch.Gateway {
+	return handlers(func(r *perch.Router) {
 		perch.On(r, "string", func(_ context.Context, s string) (string, error) { return s, nil })
 		perch.On(r, "number", func(_ context.Context, n int) (int, error) { return n, nil })
 		perch.On(r, "struct", func(_ context.Context, p point) (point, error) { return p, nil })
@@ -33,24 +31,36 @@ func BenchmarkEcho(b *testing.B) {
 		}
 		perch.On(r, "guarded", func(_ context.Context, p point) (point, error) { return p, nil }, perch.WithGuards(guard))
 	})
-	srv := serve(b, g)
-	text := strings.Repeat("x", 32)
-	for _, bb := range []struct{ name, packet, answer string }{
-		{"string", `421["string","` + text + `"]`, `431["` + text + `"]`},
-		{"number", `421["number",1234567]`, `431[1234567]`},
-		{"struct", `421["struct",{"x":12,"y":34}]`, `431[{"x":12,"y":34}]`},
-		{"guarded", `421["guarded",{"x":12,"y":34}]`, `431[{"x":12,"y":34}]`},
-		{"event", `421["event","` + text + `"]`, `431[]`},
-	} {
-		b.Run(bb.name, func(b *testing.B) {
-			round, answer := pipelined(b, srv.URL, bb.packet, len(bb.answer))
+}
+
+var text32 = strings.Repeat("x", 32)
+
+var echoed = []struct {
+	name, packet, ack string
+	allocations       float64
+}{
+	{"string", `421["string","` + text32 + `"]`, `431["` + text32 + `"]`, 2},
+	{"number", `421["number",1234567]`, `431[1234567]`, 1},
+	{"struct", `421["struct",{"x":12,"y":34}]`, `431[{"x":12,"y":34}]`, 0},
+	{"guarded", `421["guarded",{"x":12,"y":34}]`, `431[{"x":12,"y":34}]`, 0},
+	{"event", `421["event","` + text32 + `"]`, `431[]`, 1},
+}
+
+// BenchmarkEcho is an event from the socket through a typed handler to its ack, over
+// a loopback connection. The client allocates nothing, so what is counted is the
+// server's.
+func BenchmarkEcho(b *testing.B) {
+	srv := serve(b, echoes())
+	for _, e := range echoed {
+		b.Run(e.name, func(b *testing.B) {
+			round, answer := pipelined(b, srv.URL, e.packet, len(e.ack))
 			b.ReportAllocs()
 			b.ResetTimer()
 			for done := 0; done < b.N; done += inFlight {
 				round()
 			}
 			b.StopTimer()
-			if got := answer(); got != bb.answer {
+			if got := answer(); got != e.ack {
 				b.Fatalf("got %s", got)
 			}
 		})

@@ -3,7 +3,6 @@ package perch_test
 import (
 	"context"
 	"net/http/httptest"
-	"runtime"
 	"testing"
 
 	"github.com/perch-go/perch"
@@ -81,24 +80,7 @@ func TestPipelineAllocations(t *testing.T) { // not parallel: it counts those of
 	if raceEnabled {
 		return // the race detector makes pools forget on purpose
 	}
-	measure := func(url string) float64 {
-		round, answer := pipelined(t, url, overheadEvent, len(overheadAck))
-		for range 100 {
-			round()
-		}
-		if got := answer(); got != overheadAck {
-			t.Fatalf("got %s", got)
-		}
-		const rounds = 200
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		for range rounds {
-			round()
-		}
-		runtime.ReadMemStats(&after)
-		return float64(after.Mallocs-before.Mallocs) / (rounds * inFlight)
-	}
-	bare, gateway := measure(bareURL(t)), measure(gatewayURL(t))
+	bare, gateway := allocations(t, bareURL(t), overheadEvent, overheadAck), allocations(t, gatewayURL(t), overheadEvent, overheadAck)
 	t.Logf("%.2f allocations for each message, %.2f without the pipeline", gateway, bare)
 	if more := gateway - bare; more > 3 {
 		t.Errorf("the pipeline allocates %.2f times for each message, want at most 3", more)

@@ -1,10 +1,12 @@
 package socketio
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"runtime"
 	"strings"
@@ -123,44 +125,189 @@ func BenchmarkEcho(b *testing.B) {
 	}
 }
 
+// crowd connects so many clients, which read what comes and nothing more, and returns their namespace.
+func crowd(tb testing.TB, members int) *Namespace {
+	tb.Helper()
+	s, err := New(Options{})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var readers sync.WaitGroup
+	tb.Cleanup(readers.Wait)
+	addr := listen(tb, s)
+	for range members {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if _, err := io.WriteString(conn, webSocketRequest+string(frames("0"))); err != nil {
+			tb.Fatal(err)
+		}
+		readers.Go(func() {
+			_, _ = io.Copy(io.Discard, conn)
+			_ = conn.Close()
+		})
+	}
+	n := s.Of("/")
+	for n.Len() < members {
+		runtime.Gosched()
+	}
+	return n
+}
+
+const news = "abcdefghijklmnopqrstuvwxyzabcdef"
+
+// Engine rule 10: what is broadcast is encoded and framed once, so a member more is not an allocation more.
+func TestNoAllocationsPerMember(t *testing.T) {
+	if raceEnabled {
+		return // the race detector makes pools forget on purpose
+	}
+	const members, rounds, most = 100, 100, 10
+	n := crowd(t, members)
+	broadcast := func() {
+		for range rounds {
+			if err := n.Volatile().Emit("news", news); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	broadcast()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	broadcast()
+	runtime.ReadMemStats(&after)
+	if got := float64(after.Mallocs-before.Mallocs) / rounds; got > most {
+		t.Errorf("%.1f allocations per broadcast to %d, want at most %d", got, members, most)
+	}
+}
+
 func BenchmarkBroadcast(b *testing.B) {
 	for _, members := range []int{10, 200} {
 		b.Run(fmt.Sprint(members), func(b *testing.B) {
-			s, err := New(Options{})
+			n := crowd(b, members)
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := n.Volatile().Emit("news", news); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// listen serves s until the test ends.
+func listen(tb testing.TB, s *Server) (addr string) {
+	tb.Helper()
+	ts := httptest.NewServer(s)
+	tb.Cleanup(func() {
+		if err := s.Shutdown(context.Background()); err != nil {
+			tb.Error(err)
+		}
+		ts.Close()
+	})
+	return ts.Listener.Addr().String()
+}
+
+// BenchmarkHandshake is what a client costs that connects to /. Over WebSocket that is all of it, on a loopback connection that
+// is reset then, with net/http and the client's own dialing; over polling it is what we do in three requests, without net/http
+// but with the requests and answers of the test.
+func BenchmarkHandshake(b *testing.B) {
+	b.Run("WebSocket", func(b *testing.B) {
+		s, err := New(Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		addr := listen(b, s)
+		request := []byte(webSocketRequest + string(frames("0")))
+		buf := make([]byte, 4<<10)
+		b.ReportAllocs()
+		for b.Loop() {
+			conn, err := net.Dial("tcp", addr)
 			if err != nil {
 				b.Fatal(err)
 			}
-			ts := httptest.NewServer(s)
-			var readers sync.WaitGroup
-			b.Cleanup(func() {
-				if err := s.Shutdown(context.Background()); err != nil {
-					b.Error(err)
-				}
-				ts.Close()
-				readers.Wait()
-			})
-			for range members {
-				conn, err := net.Dial("tcp", strings.TrimPrefix(ts.URL, "http://"))
+			_ = conn.(*net.TCPConn).SetLinger(0) // or the ports are used up
+			if _, err := conn.Write(request); err != nil {
+				b.Fatal(err)
+			}
+			for n := 0; !bytes.Contains(buf[:n], []byte(`40{"sid":`)); {
+				m, err := conn.Read(buf[n:])
 				if err != nil {
 					b.Fatal(err)
 				}
-				if _, err := io.WriteString(conn, webSocketRequest+string(frames("0"))); err != nil {
-					b.Fatal(err)
-				}
-				readers.Go(func() {
-					_, _ = io.Copy(io.Discard, conn)
-					_ = conn.Close()
-				})
+				n += m
 			}
-			n := s.Of("/")
-			for n.Len() < members {
-				runtime.Gosched()
+			_ = conn.Close()
+		}
+	})
+	b.Run("polling", func(b *testing.B) {
+		s, err := New(Options{})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() {
+			if err := s.Shutdown(context.Background()); err != nil {
+				b.Error(err)
 			}
+		})
+		ask := func(query, body string) string {
+			r := httptest.NewRequest(http.MethodGet, "/?EIO=4&transport=polling"+query, nil)
+			if body != "" {
+				r = httptest.NewRequest(http.MethodPost, "/?EIO=4&transport=polling"+query, strings.NewReader(body))
+			}
+			w := httptest.NewRecorder()
+			if s.ServeHTTP(w, r); w.Code != http.StatusOK {
+				b.Fatalf("%d: %s", w.Code, w.Body)
+			}
+			return w.Body.String()
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			opened := ask("", "")
+			_, sid, _ := strings.Cut(opened, `"sid":"`)
+			sid, _, _ = strings.Cut(sid, `"`)
+			ask("&sid="+sid, "40")
+			if joined := ask("&sid="+sid, ""); !strings.HasPrefix(joined, `40{"sid":`) {
+				b.Fatal(joined)
+			}
+		}
+	})
+}
+
+// BenchmarkJoinLeave is a socket that goes into a room and out of it, alone there or with others.
+func BenchmarkJoinLeave(b *testing.B) {
+	s, err := New(Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	joined := make(chan *Socket, 2)
+	s.OnConnection(func(_ context.Context, socket *Socket) error {
+		joined <- socket
+		return nil
+	})
+	addr := listen(b, s)
+	for range cap(joined) {
+		conn, err := net.Dial("tcp", addr)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { _ = conn.Close() })
+		if _, err := io.WriteString(conn, webSocketRequest+string(frames("0"))); err != nil {
+			b.Fatal(err)
+		}
+	}
+	socket, other := <-joined, <-joined
+	if err := other.Join("shared"); err != nil {
+		b.Fatal(err)
+	}
+	for _, room := range []string{"alone", "shared"} {
+		b.Run(room, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if err := n.Volatile().Emit("news", "abcdefghijklmnopqrstuvwxyzabcdef"); err != nil {
+				if err := socket.Join(room); err != nil {
 					b.Fatal(err)
 				}
+				socket.Leave(room)
 			}
 		})
 	}

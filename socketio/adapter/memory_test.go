@@ -326,6 +326,26 @@ func BenchmarkBroadcast(b *testing.B) {
 	}
 }
 
+func BenchmarkJoinLeave(b *testing.B) {
+	m := NewMemory(new(host))
+	for i := range 1000 {
+		mb := silent(fmt.Sprint("m", i))
+		m.Add(mb)
+		if i > 0 {
+			m.Join(mb.ID(), "r")
+		}
+	}
+	for name, rooms := range map[string][]string{"a new room": {"new"}, "a room of 999": {"r"}, "four rooms": {"r", "1", "2", "3"}} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				m.Join("m0", rooms...)
+				m.Leave("m0", rooms...)
+			}
+		})
+	}
+}
+
 type silent string
 
 func (s silent) ID() string                            { return string(s) }
