@@ -18,6 +18,9 @@
 // one case, on each transport. The words that make servers do something are
 // those of TestDifferential.
 //
+// Programs beside the tests measure: serverbench servers, with loadgen as the load,
+// and clientbench clients.
+//
 // It is a module of its own and never published, so that nobody who imports the
 // core sees what it needs. Its Node packages are installed by npm ci from the
 // lock file beside this one and its browsers are the system's Chromium and

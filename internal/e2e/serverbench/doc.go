@@ -9,7 +9,8 @@
 //	nest   a gateway of NestJS (nest.mjs)
 //	perch  a gateway of ours: the profile bench of internal/e2e/conformance, public API and all defaults
 //	plain  the same one on plain WebSocket
-//	wire   WebSocket alone, upgraded by gobwas/ws, with our connections and frames and nothing above them: the limit
+//	wire   WebSocket alone, upgraded by gobwas/ws, with our connections and frames and nothing above them: the limit, but
+//	       with many broadcasts in flight, which it does not let gather
 //
 // Further ones, such as an older build of ours, are named by -with: the program has to print "listening on HOST:PORT" when
 // it is ready, and to answer GET /gc after two collections.
