@@ -140,6 +140,15 @@ func (p *plain) read() string {
 	return string(frame)
 }
 
+// settle waits until the client is a member of its namespace, which it is not told: an event is answered after that.
+func (p *plain) settle() {
+	p.t.Helper()
+	p.send(`{"event":"is anybody there?","id":"settled"}`)
+	if got := p.read(); !strings.HasPrefix(got, `{"id":"settled","event":"exception"`) {
+		p.t.Fatalf("got %s", got)
+	}
+}
+
 func (p *plain) expect(want string) {
 	p.t.Helper()
 	if got := p.read(); got != want {

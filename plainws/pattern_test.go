@@ -29,6 +29,7 @@ func TestPatternNamespace(t *testing.T) {
 	p, other := dial(t, srv, "/ws/42/in/a/b", nil), dial(t, srv, "/ws/43/in/a/b", nil)
 	p.send(`{"event":"where","id":1}`)
 	p.expect(`{"id":1,"data":["/room/42/a/b","42","a/b"]}`)
+	other.settle()
 	s := connect(t, srv, "/room/42/a/b")
 	said := heard(s, "said")
 	p.send(`{"event":"say","data":"here"}`)

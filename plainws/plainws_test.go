@@ -456,6 +456,7 @@ func TestPlatformOfEachGateway(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 	p := dial(t, srv, "/only", nil)
+	p.settle()
 	if err := only.Server().Emit(string(posted), item{ID: 1}); err != nil {
 		t.Fatal(err)
 	}
