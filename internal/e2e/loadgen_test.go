@@ -17,8 +17,8 @@ import (
 
 const loadgen = "github.com/perch-go/perch/internal/e2e/loadgen"
 
-// load runs the load generator for a moment and returns what it has printed.
-func load(t *testing.T, url string, args ...string) (out map[string]any, stderr string, err error) {
+// generate runs the load generator for a moment and returns what it has printed.
+func generate(t *testing.T, url string, args ...string) (out map[string]any, stderr string, err error) {
 	t.Helper()
 	addr := strings.TrimPrefix(url, "http://")
 	short := []string{"-addr", addr, "-c", "10", "-conc", "5", "-t", "0.2", "-warm", "0.1", "-settle", "0", "-gc", addr}
@@ -81,7 +81,7 @@ func TestLoadgen(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			url := start(t, conformance, "-profile", "bench") // each its own, as a broadcast goes to everybody
-			out, stderr, err := load(t, url, strings.Fields(tt.args)...)
+			out, stderr, err := generate(t, url, strings.Fields(tt.args)...)
 			if err != nil || out["dead"] != 0.0 || out["err"] != nil {
 				t.Fatalf("%v, %s: %v", err, stderr, out)
 			}
@@ -138,7 +138,7 @@ func TestLoadgenNotices(t *testing.T) {
 				}
 				web.Close()
 			})
-			out, stderr, err := load(t, web.URL, strings.Fields(tt.args)...)
+			out, stderr, err := generate(t, web.URL, strings.Fields(tt.args)...)
 			if err == nil || !strings.Contains(stderr, tt.want) {
 				t.Errorf("%v, %s: %v", err, stderr, out)
 			}
