@@ -3,38 +3,47 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"iter"
 	"strings"
 	"time"
 
 	"github.com/perch-go/perch"
+	"github.com/perch-go/perch/plainws"
 )
 
 // ChatGateway lets people talk in rooms.
 type ChatGateway struct {
 	perch.Base
-	rooms *rooms
+	rooms   *rooms
+	history *history
 }
 
 var _ perch.OnGatewayDisconnect = (*ChatGateway)(nil)
 
 // NewChatGateway makes a gateway without any room.
-func NewChatGateway() *ChatGateway { return &ChatGateway{rooms: newRooms()} }
+func NewChatGateway() *ChatGateway {
+	return &ChatGateway{rooms: newRooms(), history: &history{}}
+}
 
-// Options serves the gateway on /chat, to pages of any origin.
+// Options serves the gateway on /chat to clients that speak Socket.IO and on /ws to plain
+// WebSockets, to pages of any origin.
 func (g *ChatGateway) Options() perch.Options {
 	return perch.Options{
 		Namespace: "chat",
+		Platforms: []perch.Platform{perch.SocketIO(), plainws.At("/ws")},
 		CORS:      &perch.CORS{Origins: []string{"*"}, Methods: []string{"GET", "POST"}},
 	}
 }
 
 // Register names the events.
 func (g *ChatGateway) Register(r *perch.Router) {
-	perch.On(r, "join", g.Join)
-	perch.On(r, "message", g.Message)
-	perch.On(r, "file", g.File)
-	perch.OnEvent(r, "typing", g.Typing)
-	perch.OnEvent(r, "leave", g.Leave)
+	members := perch.WithGuards(g.members)
+	perch.On(r, joinRoom, g.Join)
+	perch.On(r, sendMessage, g.Message, members)
+	perch.On(r, sendFile, g.File, members)
+	perch.OnStream(r, readHistory, g.History, members)
+	perch.OnEvent(r, sayTyping, g.Typing, members)
+	perch.OnEvent(r, leaveRoom, g.Leave)
 }
 
 // maxRooms is how many rooms one socket may be in.
@@ -45,6 +54,18 @@ const maxRooms = 32
 const prefix = "room:"
 
 func inRoom(room string) string { return prefix + room }
+
+// members is a guard: who has not joined a room has no say in it.
+func (g *ChatGateway) members(_ context.Context, ec *perch.ExecutionContext) error {
+	var in InRoom
+	if err := ec.Decode(0, &in); err != nil {
+		return err
+	}
+	if _, ok := g.rooms.name(in.Room, ec.Socket().ID()); !ok {
+		return perch.Errorf("NOT_A_MEMBER", "join %q first", in.Room)
+	}
+	return nil
+}
 
 // Join enters a room. Joining again under another name changes it.
 func (g *ChatGateway) Join(ctx context.Context, j Join) (Welcome, error) {
@@ -61,11 +82,11 @@ func (g *ChatGateway) Join(ctx context.Context, j Join) (Welcome, error) {
 	if was != j.Name {
 		others := s.To(inRoom(j.Room))
 		if was != "" {
-			if err := others.Emit("left", Presence{j.Room, was}); err != nil {
+			if err := others.Emit(string(left), Presence{j.Room, was}); err != nil {
 				return Welcome{}, err
 			}
 		}
-		if err := others.Emit("joined", Presence(j)); err != nil {
+		if err := others.Emit(string(joined), Presence(j)); err != nil {
 			return Welcome{}, err
 		}
 	}
@@ -74,33 +95,36 @@ func (g *ChatGateway) Join(ctx context.Context, j Join) (Welcome, error) {
 
 // Message sends a text to everyone in the room, the sender included.
 func (g *ChatGateway) Message(ctx context.Context, p Post) (Receipt, error) {
-	name, err := g.member(ctx, p.Room)
-	if err != nil {
-		return Receipt{}, err
-	}
 	r := newReceipt()
-	return r, g.Server().To(inRoom(p.Room)).Emit("message",
-		Message{ID: r.ID, Room: p.Room, Name: name, Text: p.Text, At: r.At})
+	m := Message{ID: r.ID, Room: p.Room, Name: g.name(ctx, p.Room), Text: p.Text, At: r.At}
+	return r, g.history.add(Said{Message: &m}, func() error {
+		return g.Server().To(inRoom(p.Room)).Emit(string(messageSent), m)
+	})
 }
 
 // File sends a file to everyone in the room, the sender included.
 func (g *ChatGateway) File(ctx context.Context, u Upload) (Receipt, error) {
-	name, err := g.member(ctx, u.Room)
-	if err != nil {
-		return Receipt{}, err
-	}
 	r := newReceipt()
-	return r, g.Server().To(inRoom(u.Room)).Emit("file",
-		File{ID: r.ID, Room: u.Room, Name: u.Name, From: name, Data: u.Data, At: r.At})
+	f := File{ID: r.ID, Room: u.Room, Name: u.Name, From: g.name(ctx, u.Room), Data: u.Data, At: r.At}
+	return r, g.history.add(Said{File: &f}, func() error {
+		return g.Server().To(inRoom(u.Room)).Emit(string(fileSent), f)
+	})
+}
+
+// History streams what was said in the room, the oldest first.
+func (g *ChatGateway) History(_ context.Context, r Recall) iter.Seq2[Said, error] {
+	return func(yield func(Said, error) bool) {
+		for said := range g.history.of(r.Room, r.After) {
+			if !yield(said, nil) {
+				return
+			}
+		}
+	}
 }
 
 // Typing tells the others that someone is writing. It is not worth queueing.
 func (g *ChatGateway) Typing(ctx context.Context, r InRoom) error {
-	name, err := g.member(ctx, r.Room)
-	if err != nil {
-		return err
-	}
-	return perch.SocketFrom(ctx).To(inRoom(r.Room)).Volatile().Emit("typing", Presence{r.Room, name})
+	return perch.SocketFrom(ctx).To(inRoom(r.Room)).Volatile().Emit(string(typing), Presence{r.Room, g.name(ctx, r.Room)})
 }
 
 // Leave leaves a room.
@@ -125,16 +149,13 @@ func (g *ChatGateway) left(room string, s *perch.Socket) error {
 	if !was {
 		return nil
 	}
-	return s.To(inRoom(room)).Emit("left", Presence{room, name})
+	return s.To(inRoom(room)).Emit(string(left), Presence{room, name})
 }
 
-// member is the sender's name in the room; who is not in it has no say there.
-func (g *ChatGateway) member(ctx context.Context, room string) (string, error) {
-	name, in := g.rooms.name(room, perch.SocketFrom(ctx).ID())
-	if !in {
-		return "", perch.Errorf("NOT_A_MEMBER", "join %q first", room)
-	}
-	return name, nil
+// name is what the sender is called in a room it is in.
+func (g *ChatGateway) name(ctx context.Context, room string) string {
+	name, _ := g.rooms.name(room, perch.SocketFrom(ctx).ID())
+	return name
 }
 
 func newReceipt() Receipt {

@@ -27,6 +27,7 @@ const grace = 10 * time.Second
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // asked again, it ends at once
 	defer stop()
 	switch err := run(ctx, os.Args[1:], os.Stdout); {
 	case err == nil, errors.Is(err, flag.ErrHelp):
@@ -40,7 +41,7 @@ func main() {
 func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("chat", flag.ContinueOnError)
 	addr := flags.String("addr", ":3000", "`address` to listen on")
-	client := flags.String("client", "", "`directory` of the official client, such as node_modules/socket.io-client/dist (default: found where npm puts it, else the official CDN)")
+	client := flags.String("client", "", "`directory` of the official client, such as node_modules/socket.io-client/dist (default: where npm puts it, else the official CDN; the page does without if there is none)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -79,6 +80,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case err = <-served:
 	case <-ctx.Done():
 	}
+	// The app first: it tells its clients, which srv does not know any more.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	return errors.Join(err, app.Shutdown(closing), srv.Shutdown(closing))

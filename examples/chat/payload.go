@@ -6,6 +6,26 @@ import (
 	"unicode/utf8"
 
 	"github.com/perch-go/perch"
+	"github.com/perch-go/perch/event"
+)
+
+// What the client asks for, and what it gets with it.
+const (
+	joinRoom    event.Request[Join, Welcome]   = "join"
+	sendMessage event.Request[Post, Receipt]   = "message"
+	sendFile    event.Request[Upload, Receipt] = "file"
+	readHistory event.Stream[Recall, Said]     = "history"
+	sayTyping   event.Event[InRoom]            = "typing"
+	leaveRoom   event.Event[InRoom]            = "leave"
+)
+
+// What those in a room are told.
+const (
+	joined      event.Event[Presence] = "joined"
+	left        event.Event[Presence] = "left"
+	typing      event.Event[Presence] = "typing"
+	messageSent event.Event[Message]  = "message"
+	fileSent    event.Event[File]     = "file"
 )
 
 // What the client sends. Each type says itself what it accepts.
@@ -24,7 +44,14 @@ type (
 	InRoom struct {
 		Room string `json:"room"`
 	}
-	// Upload is a file for a room. Its data travels as a binary attachment.
+	// Recall asks for what was said in a room, all of it or what came after the thing with
+	// that id.
+	Recall struct {
+		Room  string `json:"room"`
+		After string `json:"after"`
+	}
+	// Upload is a file for a room. Its data travels as a binary attachment, of a plain
+	// WebSocket as base64.
 	Upload struct {
 		Room string `json:"room"`
 		Name string `json:"name"`
@@ -66,10 +93,36 @@ type (
 		Data []byte    `json:"data"`
 		At   time.Time `json:"at"`
 	}
+	// Said is one thing of the history, a Message or a File; the other one is missing.
+	Said struct {
+		Message *Message `json:"message,omitempty"`
+		File    *File    `json:"file,omitempty"`
+	}
 )
 
+func (s Said) id() string {
+	if s.File != nil {
+		return s.File.ID
+	}
+	return s.Message.ID
+}
+
+func (s Said) room() string {
+	if s.File != nil {
+		return s.File.Room
+	}
+	return s.Message.Room
+}
+
+func (s Said) size() int {
+	if s.File != nil {
+		return len(s.File.Data)
+	}
+	return len(s.Message.Text)
+}
+
 // The limits of what a client sends. An upload of the largest size fits the server's
-// default payload limit of 1 MB also in base64, over polling.
+// default payload limit of 1 MB also in base64.
 const (
 	maxName   = 64
 	maxText   = 2000
@@ -94,6 +147,9 @@ func (p Post) Validate() error {
 
 // Validate refuses unusable names.
 func (r InRoom) Validate() error { return checkName("room", r.Room) }
+
+// Validate refuses unusable names.
+func (r Recall) Validate() error { return checkName("room", r.Room) }
 
 // Validate refuses an empty file and one that is too large.
 func (u *Upload) Validate() error {

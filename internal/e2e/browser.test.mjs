@@ -2,111 +2,26 @@
 // gateway on another behind a relay that can be cut. No client option is given anywhere, so the client polls first.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, afterEach, describe, test } from "node:test";
-import { createReadStream, existsSync } from "node:fs";
-import http from "node:http";
-import net from "node:net";
 import path from "node:path";
-import zlib from "node:zlib";
 import { launchChromium } from "./browsers.mjs";
-import { eventually, server, unique } from "./support.mjs";
+import { Relay, address, enter, heard, over, picture, png, say, staticHost, visit } from "./chatpage.mjs";
+import { eventually, listen, server, unique } from "./support.mjs";
 
 const GATEWAY = server("PERCH_CHAT_URL");
 const PAGE = server("PERCH_PAGE");
 const SHOTS = server("PERCH_SCREENSHOTS");
 
-const types = { ".html": "text/html; charset=utf-8", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
-
-function listen(what) {
-  return new Promise((resolve) => what.listen(0, "127.0.0.1", () => resolve(what.address().port)));
-}
-
-/** The page's files and nothing else: what a static host would be. */
-function staticHost() {
-  return http.createServer((request, response) => {
-    const { pathname } = new URL(request.url, "http://page");
-    const file = path.join(PAGE, pathname === "/" ? "index.html" : path.normalize(pathname));
-    if (!existsSync(file)) {
-      response.writeHead(404).end();
-      return;
-    }
-    response.writeHead(200, { "content-type": types[path.extname(file)] });
-    createReadStream(file).pipe(response);
-  });
-}
-
-/** A relay to the gateway that can be cut and mended. */
-class Relay {
-  #open = new Set();
-  cut = false;
-  constructor() {
-    const { hostname, port } = new URL(GATEWAY);
-    this.server = net.createServer((client) => {
-      if (this.cut) {
-        client.destroy();
-        return;
-      }
-      const gateway = net.connect(Number(port), hostname);
-      for (const [socket, other] of [[client, gateway], [gateway, client]]) {
-        this.#open.add(socket);
-        socket.on("error", () => {}).on("close", () => {
-          this.#open.delete(socket);
-          other.destroy();
-        });
-      }
-      client.pipe(gateway).pipe(client);
-    });
-  }
-  sever() {
-    this.cut = true;
-    for (const socket of this.#open) socket.destroy();
-  }
-  mend() {
-    this.cut = false;
-  }
-}
-
-/** A PNG of one colour, so that no picture has to be kept in the repository. */
-function png(width, height, [r, g, b]) {
-  const row = Buffer.concat([Buffer.from([0]), Buffer.alloc(width * 3).map((_, i) => [r, g, b][i % 3])]);
-  const chunk = (type, data) => {
-    const body = Buffer.concat([Buffer.from(type), data]);
-    const frame = Buffer.alloc(body.length + 8);
-    frame.writeUInt32BE(data.length, 0);
-    body.copy(frame, 4);
-    frame.writeUInt32BE(zlib.crc32 ? zlib.crc32(body) : crc32(body), body.length + 4);
-    return frame;
-  };
-  const head = Buffer.alloc(13);
-  head.writeUInt32BE(width, 0);
-  head.writeUInt32BE(height, 4);
-  head.set([8, 2, 0, 0, 0], 8);
-  return Buffer.concat([
-    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
-    chunk("IHDR", head), chunk("IDAT", zlib.deflateSync(Buffer.concat(Array(height).fill(row)))), chunk("IEND", Buffer.alloc(0)),
-  ]);
-}
-
-function crc32(bytes) {
-  let crc = ~0;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let i = 0; i < 8; i++) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return ~crc >>> 0;
-}
-
-let browser, host, relay, pages, pagePort, relayPort;
+let browser, host, relay, pages, pageURL, relayURL;
 before(async () => {
   browser = await launchChromium();
-  host = staticHost();
-  relay = new Relay();
-  pagePort = await listen(host);
-  relayPort = await listen(relay.server);
+  host = staticHost(PAGE);
+  relay = new Relay(GATEWAY);
+  pageURL = await listen(host);
+  relayURL = await listen(relay.server);
 });
 after(async () => {
   await browser?.close();
-  relay?.sever();
-  relay?.server.close();
+  relay?.close();
   host?.closeAllConnections();
   host?.close();
 });
@@ -120,43 +35,14 @@ afterEach(async () => {
 });
 
 /** A window of its own: another person, or another device. */
-async function open({ origin = `http://127.0.0.1:${pagePort}`, gateway = `http://127.0.0.1:${relayPort}`, room, ...options } = {}) {
-  const context = await browser.newContext({ viewport: { width: 1180, height: 760 }, reducedMotion: "reduce", ...options });
-  const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
-  page.problems = [];
-  page.handshakes = [];
-  page.on("pageerror", (error) => page.problems.push(String(error)));
-  page.on("console", (message) => {
-    // A connection that is cut or refused is the browser's to report and no fault of the page.
-    if (message.type() === "error" && !/Failed to load resource|WebSocket connection|ERR_|status of 400/.test(message.text())) page.problems.push(message.text());
-  });
-  page.on("request", (request) => {
-    const url = new URL(request.url());
-    if (url.searchParams.has("EIO") && !url.searchParams.has("sid")) page.handshakes.push(url.searchParams.get("transport"));
-  });
+async function open({ origin = pageURL, gateway = relayURL, room, plain, ...options } = {}) {
+  const page = await visit(browser, address(origin, { gateway, room, plain }), { viewport: { width: 1180, height: 760 }, ...options });
   pages.push(page);
-  const query = gateway ? `?server=${encodeURIComponent(gateway)}` : "";
-  await page.goto(`${origin}/${query}${room ? `#${encodeURIComponent(room)}` : ""}`);
   return page;
 }
 
-async function enter(page, name, room) {
-  await page.getByLabel("Your name", { exact: true }).fill(name);
-  if (room) await page.getByLabel("Room", { exact: true }).fill(room);
-  await page.getByRole("button", { name: "Start talking" }).click();
-  await page.locator("#welcome").waitFor({ state: "hidden" });
-}
-
-const say = async (page, text) => {
-  await page.getByLabel("Message", { exact: true }).fill(text);
-  await page.getByRole("button", { name: "Send", exact: true }).click();
-};
-const heard = (page, text) => page.getByRole("log").getByText(text, { exact: true }).first().waitFor();
 const shot = (page, name) => page.screenshot({ path: path.join(SHOTS, `${name}.png`) });
-const overWebSocket = (page) =>
-  eventually(() => page.evaluate(() => document.getElementById("connection").dataset.transport === "websocket"), "the WebSocket", 10_000);
-const picture = (name, colour, size = [320, 200]) => ({ name, mimeType: "image/png", buffer: png(...size, colour) });
+const overWebSocket = (page) => over(page, "websocket");
 
 async function pair(room = unique("room"), options = {}) {
   const [ann, ben] = await Promise.all([open({ room, ...options }), open({ room })]);
@@ -378,6 +264,8 @@ describe("the page on another origin than the gateway", () => {
     "light": { colorScheme: "light" },
     "dark": { colorScheme: "dark" },
     "phone": { colorScheme: "light", viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 },
+    "plain": { plain: true, colorScheme: "light" },
+    "plain-phone-dark": { plain: true, colorScheme: "dark", viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 },
     "phone-dark": { colorScheme: "dark", viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 },
   })) {
     test(`it fits: ${name}`, async () => {
@@ -387,9 +275,9 @@ describe("the page on another origin than the gateway", () => {
       await enter(ann, "Ann Perkins");
       const ben = await open({ room });
       await enter(ben, "Ben");
-      const cho = await open({ room });
+      const cho = await open({ room, plain: !options.plain });
       await enter(cho, "Cho Wen");
-      await overWebSocket(ann);
+      await over(ann, options.plain ? "plain" : "websocket");
       await say(ben, "Has anybody seen the kestrel this morning?");
       await heard(ann, "Has anybody seen the kestrel this morning?");
       await say(cho, "Yes! On the old oak, around seven.");
@@ -409,7 +297,7 @@ describe("the page on another origin than the gateway", () => {
       await shot(ann, name);
       const { width, content } = await ann.evaluate(() => ({ width: innerWidth, content: document.documentElement.scrollWidth }));
       assert.ok(content <= width, `${content} pixels in ${width}`);
-      if (name.startsWith("phone")) {
+      if (options.isMobile) {
         await ann.getByRole("button", { name: "Rooms" }).tap();
         await ann.getByLabel("Join another room").waitFor();
         await shot(ann, `${name}-rooms`);
@@ -432,14 +320,7 @@ describe("the page on its gateway's origin", () => {
   });
 });
 
-describe("without a client", () => {
-  test("it says what to do where the client cannot be loaded", async () => {
-    const page = await open({ gateway: `http://127.0.0.1:${pagePort}` }); // a host that has no client
-    await page.getByText("npm install socket.io-client").waitFor();
-    await page.getByText("-client node_modules/socket.io-client/dist").waitFor();
-    await shot(page, "no-client");
-  });
-
+describe("which gateway", () => {
   test("an address that is none is named", async () => {
     const page = await open({ gateway: "not an address" });
     await page.getByText("“not an address” is not an address").waitFor();
@@ -455,10 +336,10 @@ describe("without a client", () => {
       return dialog.dismiss();
     });
     page.on("request", (request) => requests.push(new URL(request.url()).host));
-    await page.goto(`http://127.0.0.1:${pagePort}/?server=http://gateway.example:3000`);
+    await page.goto(`${pageURL}/?server=http://gateway.example:3000`);
     await page.getByText("Not connected to gateway.example:3000.").waitFor();
     assert.equal(asked.length, 1);
-    assert.deepEqual([...new Set(requests)], [`127.0.0.1:${pagePort}`]);
+    assert.deepEqual([...new Set(requests)], [new URL(pageURL).host]);
     await context.close();
   });
 });

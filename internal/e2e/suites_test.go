@@ -86,6 +86,16 @@ func TestBrowser(t *testing.T) {
 	})
 }
 
+func TestPlainBrowser(t *testing.T) {
+	env := browserEnv(t)
+	env["PERCH_CHAT_URL"] = startChat(t)
+	env["PERCH_SCREENSHOTS"] = cmp.Or(os.Getenv("PERCH_SCREENSHOTS"), t.TempDir())
+	bare := exec.Command(build(t, chat), "-addr", anyPort)
+	bare.Dir = t.TempDir() // where npm has put nothing
+	env["PERCH_BARE_CHAT_URL"] = run(t, bare)
+	suite(t, "plain.browser.test.mjs", env)
+}
+
 func TestBrowsers(t *testing.T) {
 	suite(t, "browsers.test.mjs", browserEnv(t))
 }

@@ -1,6 +1,6 @@
-// Starts the page: finds the gateway, loads its client, asks who is there, and shows the chat.
+// Starts the page: finds the gateway, connects to it, asks who is there, and shows the chat.
 import { Chat } from "./chat.js";
-import { gateway, load } from "./client.js";
+import { gateway, open } from "./client.js";
 import { $, say } from "./dom.js";
 import { View } from "./view.js";
 
@@ -98,43 +98,35 @@ function wanted() {
   }
 }
 
-function help(title, lead, steps) {
+function help(lead) {
   const place = $("help");
-  place.querySelector("h1").textContent = title;
   place.querySelector(".lead").textContent = lead;
-  place.querySelector(".steps").hidden = !steps;
   place.querySelector("button").addEventListener("click", () => location.reload());
   place.hidden = false;
 }
 
 async function start() {
   colours();
-  let server;
+  let socket;
   try {
-    server = gateway();
+    socket = await open(gateway());
   } catch (problem) {
-    help("No server to talk to", problem.message, false);
-    return;
-  }
-  let io;
-  try {
-    io = await load(server);
-  } catch {
-    help("The chat’s client could not be loaded",
-      `It comes from ${server}/socket.io/socket.io.esm.min.js: the server hands out the one that npm installed, or else points to the official CDN. Neither could be reached.`,
-      true);
+    help(problem.message);
     return;
   }
 
-  const chat = new Chat(io, server);
+  const chat = new Chat(socket);
   chat.name = memory.read(tab, "name") ?? "";
+  chat.mine = new Set(memory.read(tab, "mine") ?? []);
   const remember = () => {
     memory.write(tab, "name", chat.name);
+    memory.write(tab, "mine", [...chat.mine].slice(-1000)); // as many as the server remembers
     memory.write(tab, "rooms", { names: [...chat.rooms.keys()], current: chat.current?.name });
     memory.write(browser, "name", chat.name);
   };
   const before = memory.read(tab, "rooms"); // the view remembers anew as it is made
   let begun = false;
+  chat.addEventListener("change", () => begun && remember());
   const view = new View(chat, {
     onRename: async () => {
       await ask(chat, { renaming: true });

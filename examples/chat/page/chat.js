@@ -1,5 +1,6 @@
 // The conversation without its looks: a connection, rooms, and what was said in them. It tells what has changed by
 // events; nothing here knows the page.
+import { fromWire } from "./connection.js";
 import { objectURL, pictureType } from "./images.js";
 
 const ANSWER = 10_000; // how long an answer may take, in ms
@@ -16,6 +17,7 @@ class Room {
     this.typing = new Map(); // name → timer
     this.entries = [];
     this.unread = 0;
+    this.returning = undefined; // was read before: what is new in its history was missed
     this.inside = false; // the server has said so, on this connection
     this.error = "";
   }
@@ -29,14 +31,16 @@ export class Chat extends EventTarget {
   rooms = new Map();
   current = null;
   name = "";
+  mine = new Set(); // ids of what was said here, even before the page was loaded again
   connection = { state: "connecting", transport: "", before: "", attempt: 0, reason: "" };
   #serial = 0;
   #said = 0;
 
-  constructor(io, server) {
+  /** socket is the official client's, or another of its shape. */
+  constructor(socket) {
     super();
-    this.socket = io(new URL("/chat", server).href);
-    this.#watch(this.socket);
+    this.socket = socket;
+    this.#watch(socket);
   }
 
   #tell(type, detail) {
@@ -75,8 +79,9 @@ export class Chat extends EventTarget {
     socket.on("joined", ({ room, name }) => this.#presence(room, name, true));
     socket.on("left", ({ room, name }) => this.#presence(room, name, false));
     socket.on("typing", ({ room, name }) => this.#types(this.rooms.get(room), name));
-    socket.on("message", (message) => this.#receive(message.room, "text", message.name, message));
-    socket.on("file", (file) => this.#receive(file.room, "file", file.from ?? "", file));
+    socket.on("message", (message) => this.#receive(textOf(message)));
+    socket.on("file", (file) => this.#receive(fileOf(file)));
+    socket.on("history", ({ message, file }) => this.#recall(message ? textOf(message) : fileOf(file)));
     socket.on("exception", (error) => this.#tell("problem", { message: error?.message ?? "The server refused that." }));
   }
 
@@ -107,6 +112,7 @@ export class Chat extends EventTarget {
       room = new Room(name);
       if (this.socket.connected) await this.#admit(room);
       this.rooms.set(name, room);
+      if (room.inside) this.#read(room);
     }
     this.show(name);
   }
@@ -118,10 +124,17 @@ export class Chat extends EventTarget {
     room.error = "";
   }
 
+  /** Asks what was said before one came, or while one was away. */
+  #read(room) {
+    room.returning = room.returning !== undefined;
+    this.socket.emit("history", { room: room.name, after: room.entries.findLast(({ id }) => id)?.id ?? "" });
+  }
+
   /** Joins again after the connection was made anew, and says what was meant to be said meanwhile. */
   async #enter(room) {
     try {
       await this.#admit(room);
+      this.#read(room);
       for (const entry of room.entries) if (entry.state === "waiting") this.#send(room, entry);
     } catch (error) {
       if (!this.socket.connected) return; // the next connect tries again
@@ -212,37 +225,53 @@ export class Chat extends EventTarget {
     entry.id ??= id;
     if (at) entry.at = new Date(at);
     entry.data = undefined; // shown from its URL
+    this.mine.add(entry.id);
   }
 
-  #receive(roomName, kind, name, what) {
-    const room = this.rooms.get(roomName);
+  /** Somebody said something just now. */
+  #receive(what) {
+    const room = this.rooms.get(what.room);
     if (!room) return;
-    this.#stops(room, name);
-    if (what.id && room.entries.some(({ id }) => id === what.id)) return;
-    // What we said ourselves comes back, perhaps before the answer that knows its id.
-    const ours = room.entries.find((entry) => entry.mine && entry.state === "sending" && !entry.id && entry.kind === kind
-      && entry.name === name && (kind === "text" ? entry.text === what.text : entry.file === what.name && entry.data?.length === what.data?.byteLength));
-    if (ours) {
-      this.#sent(ours, what);
-      this.#tell("change", { room, entry: ours });
-      return;
-    }
-    const entry = { key: ++this.#serial, kind, id: what.id, name, mine: false, at: what.at ? new Date(what.at) : new Date(), state: "sent" };
-    if (kind === "text") entry.text = String(what.text);
-    else {
-      if (!(what.data instanceof ArrayBuffer)) return;
-      entry.file = String(what.name);
-      entry.type = pictureType(new Uint8Array(what.data));
-      entry.url = objectURL(what.data, entry.type);
-    }
-    this.#add(room, entry);
+    this.#stops(room, what.name);
+    if (this.#known(room, what, ["sending"])) return;
+    this.#add(room, this.#heard(what));
   }
 
-  #add(room, entry) {
-    room.entries.push(entry);
+  /** Somebody said something before: it belongs behind the last thing that the server has an earlier time of. */
+  #recall(what) {
+    const room = this.rooms.get(what.room);
+    if (!room || this.#known(room, what, ["sending", "failed"])) return;
+    const entry = this.#heard(what);
+    entry.mine = this.mine.has(entry.id);
+    const before = room.entries.findLastIndex(({ id, at }) => id && at <= entry.at);
+    this.#add(room, entry, before + 1, room.returning);
+  }
+
+  /** What is here already, or was said here: it comes back, perhaps before the answer that knows its id. */
+  #known(room, what, states) {
+    if (room.entries.some(({ id }) => id === what.id)) return true;
+    const ours = room.entries.find((entry) => entry.mine && !entry.id && states.includes(entry.state) && entry.kind === what.kind
+      && entry.name === what.name && (what.kind === "text" ? entry.text === what.text : entry.file === what.file && entry.data?.length === what.data.byteLength));
+    if (!ours) return false;
+    this.#sent(ours, what);
+    this.#tell("change", { room, entry: ours });
+    return true;
+  }
+
+  #heard({ room: _, data, ...what }) {
+    const entry = { key: ++this.#serial, mine: false, state: "sent", ...what };
+    if (data) {
+      entry.type = pictureType(new Uint8Array(data));
+      entry.url = objectURL(data, entry.type);
+    }
+    return entry;
+  }
+
+  #add(room, entry, index = room.entries.length, news = true) {
+    room.entries.splice(index, 0, entry);
     while (room.entries.length > KEPT) forget(room.entries.shift());
     this.#tell("entry", { room, entry });
-    if (entry.kind !== "presence" && !entry.mine && (room !== this.current || document.hidden)) {
+    if (news && entry.kind !== "presence" && !entry.mine && (room !== this.current || document.hidden)) {
       room.unread++;
       this.#tell("rooms");
     }
@@ -298,6 +327,10 @@ export class Chat extends EventTarget {
     this.#tell("rooms");
   }
 }
+
+const textOf = ({ id, room, name, text, at }) => ({ kind: "text", id, room, name, text: String(text), at: new Date(at) });
+const fileOf = ({ id, room, name, from, data, at }) =>
+  ({ kind: "file", id, room, name: from, file: String(name), data: fromWire(data), at: new Date(at) });
 
 function forget(entry) {
   if (entry.url) URL.revokeObjectURL(entry.url);

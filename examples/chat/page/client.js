@@ -1,4 +1,7 @@
-// Which gateway to talk to, and the official client that it hands out.
+// Which gateway to talk to, and how: by the official client if it can be loaded, else by a plain WebSocket.
+import { PlainSocket } from "./connection.js";
+
+const SOON = 3_000; // how long the official client may take to load, in ms
 
 /**
  * The gateway's origin: the page's own, or the one named by `?server=http://host:port`.
@@ -24,8 +27,20 @@ export function gateway(page = new URL(location.href)) {
   return url.origin;
 }
 
+/** A socket that connects to the gateway. `?plain` does without the official client. */
+export async function open(server, page = new URL(location.href)) {
+  if (page.searchParams.has("plain")) return new PlainSocket(server);
+  try {
+    const io = await load(server);
+    return io(new URL("/chat", server).href);
+  } catch {
+    return new PlainSocket(server);
+  }
+}
+
 /** The function `io` of the official client, as the gateway serves it or points to it. */
-export async function load(server) {
-  const { io } = await import(new URL("/socket.io/socket.io.esm.min.js", server).href);
+async function load(server) {
+  const late = new Promise((_, reject) => setTimeout(reject, SOON, new Error("it takes too long")));
+  const { io } = await Promise.race([import(new URL("/socket.io/socket.io.esm.min.js", server).href), late]);
   return io;
 }

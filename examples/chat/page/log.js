@@ -17,26 +17,45 @@ export class Log {
 
   /** Shows a room's entries instead of what was there. They are not news, so they are not announced. */
   show(entries) {
-    this.list.ariaLive = "off";
     this.#elements.clear();
-    this.last = undefined;
     this.list.replaceChildren();
-    for (const entry of entries) this.add(entry);
+    entries.forEach((_, at) => this.#insert(entries, at));
+    this.#quiet();
+  }
+
+  /** Shows the entry at an index where it belongs; only what is said at the end is announced. */
+  add(entries, at) {
+    this.#insert(entries, at);
+    if (at === entries.length - 1) return;
+    this.#group(entries, at + 1);
+    this.#quiet();
+  }
+
+  #quiet() {
+    this.list.ariaLive = "off";
     requestAnimationFrame(() => (this.list.ariaLive = "polite"));
   }
 
-  add(entry) {
+  #insert(entries, at) {
+    const entry = entries[at];
     const item = entry.kind === "presence" ? this.#presence(entry) : this.#said(entry);
     this.#elements.set(entry, item);
-    this.list.append(item);
-    this.last = entry;
+    this.list.insertBefore(item, this.#elements.get(entries[at + 1]) ?? null);
+    this.#group(entries, at);
+  }
+
+  /** What one person says is one block. */
+  #group(entries, at) {
+    const entry = entries[at], last = entries[at - 1];
+    const follows = last && last.kind !== "presence" && last.name === entry.name && last.mine === entry.mine && entry.at - last.at < TOGETHER;
+    this.#elements.get(entry).classList.toggle("follows", Boolean(follows));
   }
 
   /** Removes what the chat no longer keeps. */
   trim(entries) {
     const kept = new Set(entries);
     for (const [entry, element] of this.#elements) {
-      if (kept.has(entry)) break; // the oldest come first
+      if (kept.has(entry)) continue;
       element.remove();
       this.#elements.delete(entry);
     }
@@ -52,12 +71,10 @@ export class Log {
   }
 
   #said(entry) {
-    const { last } = this;
-    const follows = last && last.kind !== "presence" && last.name === entry.name && last.mine === entry.mine && entry.at - last.at < TOGETHER;
-    const item = make("div", { className: `said${entry.mine ? " mine" : ""}${follows ? " follows" : ""}` });
+    const item = make("div", { className: `said${entry.mine ? " mine" : ""}` });
     if (!entry.mine) item.append(avatar(entry.name));
     const body = make("div", { className: "body" });
-    if (!entry.mine && !follows) body.append(make("p", { className: "who" }, entry.name));
+    if (!entry.mine) body.append(make("p", { className: "who" }, entry.name));
     body.append(this.#content(entry), make("p", { className: "fate" }));
     item.append(body);
     this.#fate(item, entry);

@@ -3,7 +3,8 @@ import { Composer } from "./composer.js";
 import { $, avatar, dress, make, say } from "./dom.js";
 import { Log } from "./log.js";
 
-const TRANSPORTS = { polling: "HTTP polling", websocket: "WebSocket", webtransport: "WebTransport" };
+const TRANSPORTS = { polling: "HTTP polling", websocket: "WebSocket", webtransport: "WebTransport", plain: "Plain WebSocket" };
+const WITHOUT = "The official client could not be loaded: this page uses the browser’s own WebSocket, without Socket.IO.";
 const NEAR = 80; // this close to the end, in pixels, one is reading what is new
 
 export class View {
@@ -74,6 +75,7 @@ export class View {
     const place = $("connection");
     place.dataset.state = state;
     place.dataset.transport = transport;
+    place.title = transport === "plain" ? WITHOUT : "";
     const words = {
       connecting: "Connecting…",
       connected: "Connected",
@@ -177,15 +179,16 @@ export class View {
   #empty() {
     const room = this.shown;
     say($("empty"), !room ? "You are in no room. Join one to start talking."
-      : room.entries.length === 0 ? "Nothing was said yet since you came. Say hello!" : "");
+      : room.entries.length === 0 ? "Nothing was said here yet. Say hello!" : "");
   }
 
   // --- what was said
 
   #entry(entry) {
-    const follow = entry.mine || this.following || this.#near();
-    this.log.add(entry);
-    this.log.trim(this.shown.entries);
+    const { entries } = this.shown, at = entries.lastIndexOf(entry);
+    const follow = (entry.mine && at === entries.length - 1) || this.following || this.#near();
+    if (at >= 0) this.log.add(entries, at); // not if it is older than what is kept
+    this.log.trim(entries);
     this.#empty();
     if (follow) this.#end();
     else if (entry.kind !== "presence") $("newest").hidden = false;
