@@ -1,9 +1,11 @@
 package perch
 
 import (
+	"errors"
 	"reflect"
 	"slices"
 
+	"github.com/perch-go/perch/internal/payload"
 	"github.com/perch-go/perch/internal/unit"
 	"github.com/perch-go/perch/socketio"
 )
@@ -60,13 +62,31 @@ func (ec *ExecutionContext) Raw(i int) []byte {
 	return ec.event.Raw(i)
 }
 
-// Decode decodes argument i into what v points to. (Nest: getData.)
+// Decode decodes argument i into what v points to. A guard may return its error as it is: to the client it is
+// [CodeBadPayload]. (Nest: getData.)
 func (ec *ExecutionContext) Decode(i int, v any) error {
+	var err error
 	if ec.event == nil {
-		return ec.unit.Decode(i, v)
+		err = ec.unit.Decode(i, v)
+	} else {
+		err = ec.event.Decode(i, v)
 	}
-	return ec.event.Decode(i, v)
+	switch {
+	case errors.Is(err, socketio.ErrNoArgument):
+		return &misfit{err, badPayload(payload.ErrMissing)}
+	case payload.IsMisfit(err):
+		return &misfit{err, badPayload(err)}
+	}
+	return err
 }
+
+// misfit is a decoder's error, and what the client is told of it.
+type misfit struct {
+	error
+	public *Error
+}
+
+func (m *misfit) Unwrap() []error { return []error{m.error, m.public} }
 
 // WantsAck reports whether the client asked for an acknowledgement.
 func (ec *ExecutionContext) WantsAck() bool {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/perch-go/perch"
+	"github.com/perch-go/perch/socketio"
 )
 
 // N-27: a handler off the lane that ends its goroutine ends nothing else.
@@ -346,6 +347,41 @@ func TestArgumentsInOrder(t *testing.T) {
 		}
 	}
 	if got := book.String(); !strings.Contains(got, "secret") {
+		t.Error(got)
+	}
+}
+
+// What a guard cannot decode is the client's mistake, and the guard may return the error as it is.
+func TestGuardDecodes(t *testing.T) {
+	t.Parallel()
+	type post struct{ Room string }
+	book := &logbook{}
+	guard := func(_ context.Context, ec *perch.ExecutionContext) error {
+		var p post
+		err := ec.Decode(0, &p)
+		if err != nil && ec.NumArgs() == 0 && !errors.Is(err, socketio.ErrNoArgument) {
+			t.Error(err)
+		}
+		return err
+	}
+	g := handlers(func(r *perch.Router) {
+		perch.On(r, "event", func(_ context.Context, p post) (string, error) { return p.Room, nil }, perch.WithGuards(guard))
+		perch.OnRaw(r, "raw", func(_ context.Context, ec *perch.ExecutionContext) (any, error) { return nil, ec.Decode(0, new(post)) })
+	})
+	_, srv := start(t, perch.WithGateways(g), perch.WithLogger(book.logger()))
+	c := join(t, srv, "/")
+	for args, want := range map[string]string{
+		`"event",{"room":"a"}`: `["a"]`,
+		`"event",{"room":1}`:   `[{"status":"error","code":"BAD_PAYLOAD","message":"the payload does not fit at room: unexpected number","details":{"path":"room"}}]`,
+		`"event",1`:            `[{"status":"error","code":"BAD_PAYLOAD","message":"the payload does not fit: unexpected number"}]`,
+		`"raw",1`:              `[{"status":"error","code":"BAD_PAYLOAD","message":"the payload does not fit: unexpected number"}]`,
+		`"event"`:              `[{"status":"error","code":"BAD_PAYLOAD","message":"the payload is missing"}]`,
+	} {
+		if got := c.ask(`421[` + args + `]`); got != "431"+want {
+			t.Errorf("%s: %s, want %s", args, got, want)
+		}
+	}
+	if got := book.String(); strings.Contains(got, "level=ERROR") {
 		t.Error(got)
 	}
 }

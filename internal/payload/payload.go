@@ -84,6 +84,12 @@ func Validation[T any]() func(v *T) error {
 	return nil
 }
 
+// IsMisfit reports whether a decoder's error is its payload's fault.
+func IsMisfit(err error) bool {
+	var d *parser.DecodeError
+	return errors.Is(err, ErrMissing) || errors.As(err, &d)
+}
+
 // Misfit is what the sender is told of a decoder's error: which part of its payload did
 // not fit, empty for all of it, and how, without the names of Go's types.
 func Misfit(err error) (message, path string) {

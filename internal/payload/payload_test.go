@@ -79,6 +79,9 @@ func TestMisfit(t *testing.T) {
 		if message, path := payload.Misfit(tt.err); message != tt.message || path != tt.path {
 			t.Errorf("%v: %q, %q", tt.err, message, path)
 		}
+		if payload.IsMisfit(tt.err) != (tt.err != errMute) {
+			t.Errorf("%v: a misfit or not?", tt.err)
+		}
 	}
 }
 
