@@ -82,11 +82,11 @@ func (g *ChatGateway) Join(ctx context.Context, j Join) (Welcome, error) {
 	if was != j.Name {
 		others := s.To(inRoom(j.Room))
 		if was != "" {
-			if err := others.Emit(string(left), Presence{j.Room, was}); err != nil {
+			if err := perch.Emit(others, left, Presence{j.Room, was}); err != nil {
 				return Welcome{}, err
 			}
 		}
-		if err := others.Emit(string(joined), Presence(j)); err != nil {
+		if err := perch.Emit(others, joined, Presence(j)); err != nil {
 			return Welcome{}, err
 		}
 	}
@@ -98,7 +98,7 @@ func (g *ChatGateway) Message(ctx context.Context, p Post) (Receipt, error) {
 	r := newReceipt()
 	m := Message{ID: r.ID, Room: p.Room, Name: g.name(ctx, p.Room), Text: p.Text, At: r.At}
 	return r, g.history.add(Said{Message: &m}, func() error {
-		return g.Server().To(inRoom(p.Room)).Emit(string(messageSent), m)
+		return perch.Emit(g.Server().To(inRoom(p.Room)), messageSent, m)
 	})
 }
 
@@ -107,7 +107,7 @@ func (g *ChatGateway) File(ctx context.Context, u Upload) (Receipt, error) {
 	r := newReceipt()
 	f := File{ID: r.ID, Room: u.Room, Name: u.Name, From: g.name(ctx, u.Room), Data: u.Data, At: r.At}
 	return r, g.history.add(Said{File: &f}, func() error {
-		return g.Server().To(inRoom(u.Room)).Emit(string(fileSent), f)
+		return perch.Emit(g.Server().To(inRoom(u.Room)), fileSent, f)
 	})
 }
 
@@ -124,7 +124,8 @@ func (g *ChatGateway) History(_ context.Context, r Recall) iter.Seq2[Said, error
 
 // Typing tells the others that someone is writing. It is not worth queueing.
 func (g *ChatGateway) Typing(ctx context.Context, r InRoom) error {
-	return perch.SocketFrom(ctx).To(inRoom(r.Room)).Volatile().Emit(string(typing), Presence{r.Room, g.name(ctx, r.Room)})
+	others := perch.SocketFrom(ctx).To(inRoom(r.Room))
+	return perch.Emit(others.Volatile(), typing, Presence{r.Room, g.name(ctx, r.Room)})
 }
 
 // Leave leaves a room.
@@ -149,7 +150,7 @@ func (g *ChatGateway) left(room string, s *perch.Socket) error {
 	if !was {
 		return nil
 	}
-	return s.To(inRoom(room)).Emit(string(left), Presence{room, name})
+	return perch.Emit(s.To(inRoom(room)), left, Presence{room, name})
 }
 
 // name is what the sender is called in a room it is in.

@@ -2,160 +2,84 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"strings"
+	"reflect"
 	"testing"
-	"time"
-
-	"github.com/coder/websocket"
 
 	"github.com/perch-go/perch"
+	"github.com/perch-go/perch/perchtest"
 )
 
-// person talks to the gateway at the level of packets.
-type person struct {
-	t    *testing.T
-	conn *websocket.Conn
-	id   string
-}
+// Handlers and guards alone: nothing is served, and nobody connects.
 
-func connect(t *testing.T, url string) *person {
+// alone is a gateway whose sends are recorded, and somebody who has joined the room r.
+func alone(t *testing.T, name string) (*ChatGateway, *perchtest.Recorder, context.Context, *perchtest.Socket) {
 	t.Helper()
-	conn, _, err := websocket.Dial(t.Context(), url+"/socket.io/?EIO=4&transport=websocket", nil)
-	if err != nil {
+	g := NewChatGateway()
+	server := perchtest.Record(t, g)
+	ctx, socket := perchtest.Context(t, perchtest.SocketOptions{})
+	if _, err := g.Join(ctx, Join{Room: "r", Name: name}); err != nil {
 		t.Fatal(err)
 	}
-	conn.SetReadLimit(1 << 20)
-	t.Cleanup(func() { _ = conn.CloseNow() })
-	p := &person{t: t, conn: conn}
-	p.read()
-	p.send("40/chat,")
-	var reply struct{ SID string }
-	if err := json.Unmarshal([]byte(strings.TrimPrefix(p.read(), "40/chat,")), &reply); err != nil {
-		t.Fatal(err)
-	}
-	p.id = reply.SID
-	return p
+	return g, server, ctx, socket
 }
 
-func (p *person) send(text string) {
-	p.t.Helper()
-	if err := p.conn.Write(p.t.Context(), websocket.MessageText, []byte(text)); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-func (p *person) read() string {
-	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.t.Context(), 10*time.Second)
-	defer cancel()
-	_, data, err := p.conn.Read(ctx)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return string(data)
-}
-
-// ask sends an event and wants the next packet to be its ack.
-func (p *person) ask(event, payload, want string) {
-	p.t.Helper()
-	p.send(fmt.Sprintf(`42/chat,1[%q,%s]`, event, payload))
-	if got := p.read(); !strings.HasPrefix(got, "43/chat,1["+want) {
-		p.t.Errorf("%s %s: got %s, want %s", event, payload, got, want)
-	}
-}
-
-// want wants the next packet to begin with an event.
-func (p *person) want(event string) {
-	p.t.Helper()
-	if got := p.read(); !strings.HasPrefix(got, "42/chat,["+event) {
-		p.t.Errorf("got %s, want %s", got, event)
-	}
-}
-
-func TestJoinAndLeave(t *testing.T) {
+func TestMessage(t *testing.T) {
 	t.Parallel()
-	url := serving(t)
-	ann, ben := connect(t, url), connect(t, url)
-	ann.ask("join", `{"room":"r","name":"Ann"}`, `{"room":"r","members":["Ann"]}`)
-	ben.ask("join", `{"room":"r","name":"Ben"}`, `{"room":"r","members":["Ann","Ben"]}`)
-	ann.want(`"joined",{"room":"r","name":"Ben"}`)
-
-	// Joining again under the same name is no news, under another one it is.
-	ben.ask("join", `{"room":"r","name":"Ben"}`, `{"room":"r","members":["Ann","Ben"]}`)
-	ben.ask("join", `{"room":"r","name":"Benjamin"}`, `{"room":"r","members":["Ann","Benjamin"]}`)
-	ann.want(`"left",{"room":"r","name":"Ben"}`)
-	ann.want(`"joined",{"room":"r","name":"Benjamin"}`)
-
-	ben.ask("leave", `{"room":"r"}`, `]`)
-	ann.want(`"left",{"room":"r","name":"Benjamin"}`)
-	ben.ask("leave", `{"room":"r"}`, `]`) // no news
-	ben.ask("message", `{"room":"r","text":"hi"}`, `{"status":"error","code":"NOT_A_MEMBER"`)
-
-	ben.ask("join", `{"room":"r","name":"Ben"}`, `{"room":"r","members":["Ann","Ben"]}`)
-	ann.want(`"joined"`)
-	_ = ben.conn.CloseNow()
-	ann.want(`"left",{"room":"r","name":"Ben"}`)
-}
-
-// A room of people is not the room of another socket's id.
-func TestNobodyListensIn(t *testing.T) {
-	t.Parallel()
-	url := serving(t)
-	ann, ben := connect(t, url), connect(t, url)
-	ben.ask("join", `{"room":"`+ann.id+`","name":"Ben"}`, `{"room":"`+ann.id)
-	ben.send(`42/chat,["typing",{"room":"` + ann.id + `"}]`)
-	ann.ask("join", `{"room":"r","name":"Ann"}`, `{"room":"r"`) // and nothing before
-}
-
-func TestTooManyRooms(t *testing.T) {
-	t.Parallel()
-	ann := connect(t, serving(t))
-	for i := range maxRooms {
-		ann.ask("join", fmt.Sprintf(`{"room":"r%d","name":"Ann"}`, i), `{"room":`)
+	g, server, ctx, _ := alone(t, "Ann")
+	receipt, err := g.Message(ctx, Post{Room: "r", Text: "hello"})
+	if err != nil || receipt.ID == "" || receipt.At.IsZero() {
+		t.Fatal(receipt, err)
 	}
-	ann.ask("join", `{"room":"one more","name":"Ann"}`, `{"status":"error","code":"TOO_MANY_ROOMS"`)
-	ann.ask("join", `{"room":"r0","name":"Anna"}`, `{"room":"r0"`)
-	ann.ask("leave", `{"room":"r0"}`, `]`)
-	ann.ask("join", `{"room":"one more","name":"Ann"}`, `{"room":"one more"`)
-}
-
-func TestValidate(t *testing.T) {
-	t.Parallel()
-	long := strings.Repeat("é", maxName)
-	for _, tt := range []struct {
-		payload perch.Validator
-		field   string // that is wrong
-	}{
-		{Join{"r", "n"}, ""},
-		{Join{long, long}, ""},
-		{Join{"", "n"}, "room"},
-		{Join{"r", ""}, "name"},
-		{Join{"r", " \u00a0"}, "name"},
-		{Join{"r\n", "n"}, "room"},
-		{Join{long + "é", "n"}, "room"},
-		{Post{"r", "x"}, ""},
-		{Post{"r", strings.Repeat("é", maxText)}, ""},
-		{Post{"r", strings.Repeat("é", maxText) + "x"}, "text"},
-		{Post{"r", ""}, "text"},
-		{Post{"", "x"}, "room"},
-		{InRoom{"r"}, ""},
-		{InRoom{}, "room"},
-		{&Upload{"r", "n", make([]byte, maxUpload)}, ""},
-		{&Upload{"r", "n", make([]byte, maxUpload+1)}, "data"},
-		{&Upload{"r", "n", nil}, "data"},
-		{&Upload{"r", "", []byte{0}}, "name"},
-		{&Upload{"", "n", []byte{0}}, "room"},
-	} {
-		err := tt.payload.Validate()
-		var e *perch.Error
-		switch {
-		case tt.field == "" && err != nil:
-			t.Errorf("%T %.40v: %v", tt.payload, tt.payload, err)
-		case tt.field != "" && (!errors.As(err, &e) || e.Code != perch.CodeInvalid || !strings.HasPrefix(e.Message, tt.field+" ")):
-			t.Errorf("%T %.40v: %v, want %s to be wrong", tt.payload, tt.payload, err, tt.field)
+	m := Message{ID: receipt.ID, Room: "r", Name: "Ann", Text: "hello", At: receipt.At}
+	want := []perchtest.Sent{{Event: "message", Args: []any{m}, To: []string{"room:r"}}}
+	if got := server.Sent(); !reflect.DeepEqual(got, want) {
+		t.Errorf("sent %+v", got)
+	}
+	for said, err := range g.History(ctx, Recall{Room: "r"}) {
+		if err != nil || *said.Message != m {
+			t.Errorf("remembered %+v, %v", said, err)
 		}
+	}
+}
+
+func TestTyping(t *testing.T) {
+	t.Parallel()
+	g, server, ctx, ann := alone(t, "Ann")
+	if err := g.Typing(ctx, InRoom{"r"}); err != nil {
+		t.Fatal(err)
+	}
+	told := ann.Broadcasts()
+	if last := told[len(told)-1]; last.Event != "typing" || !last.Volatile || !reflect.DeepEqual(last.Args, []any{Presence{"r", "Ann"}}) {
+		t.Errorf("told %+v", last)
+	}
+	if sent := server.Sent(); len(sent) > 0 {
+		t.Errorf("sent to the sender too: %+v", sent)
+	}
+}
+
+func TestMembers(t *testing.T) {
+	t.Parallel()
+	g, _, ctx, ann := alone(t, "Ann")
+	for _, tt := range []struct {
+		payload any
+		code    string
+	}{
+		{Post{Room: "r", Text: "hello"}, ""},
+		{Upload{Room: "r", Data: []byte{1, 2}}, ""},
+		{Post{Room: "other"}, "NOT_A_MEMBER"},
+		{Post{}, "NOT_A_MEMBER"},
+	} {
+		err := g.members(ctx, ann.ExecutionContext(t, &perchtest.Event{Name: "message", Args: []any{tt.payload}}))
+		var refused *perch.Error
+		switch {
+		case tt.code == "" && err != nil:
+			t.Errorf("%+v: %v", tt.payload, err)
+		case tt.code != "" && (!errors.As(err, &refused) || refused.Code != tt.code):
+			t.Errorf("%+v: %v, want %s", tt.payload, err, tt.code)
+		}
+	}
+	if err := g.members(ctx, ann.ExecutionContext(t, &perchtest.Event{Name: "message"})); err == nil {
+		t.Error("without a payload it lets pass")
 	}
 }

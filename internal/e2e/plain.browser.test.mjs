@@ -64,7 +64,7 @@ describe("the page without its client, in Chromium", () => {
     const before = relays.plain.refused;
     const { ann, ben } = await pair();
     assert.match(await ann.locator("#connection").innerText(), /^Connected\s+Plain WebSocket$/);
-    assert.match(await ann.locator("#connection").getAttribute("title"), /could not be loaded/);
+    assert.match(await ann.locator("#connection").getAttribute("title"), /cannot be loaded/);
     assert.match(await ben.locator("#connection").innerText(), /Connected\s+HTTP polling → WebSocket/);
     assert.equal(await ben.locator("#connection").getAttribute("title"), "");
     assert.ok(relays.plain.refused > before);

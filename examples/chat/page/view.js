@@ -4,7 +4,7 @@ import { $, avatar, dress, make, say } from "./dom.js";
 import { Log } from "./log.js";
 
 const TRANSPORTS = { polling: "HTTP polling", websocket: "WebSocket", webtransport: "WebTransport", plain: "Plain WebSocket" };
-const WITHOUT = "The official client could not be loaded: this page uses the browser’s own WebSocket, without Socket.IO.";
+const WITHOUT = "The browser’s own WebSocket, without Socket.IO: so the page does where the official client cannot be loaded.";
 const NEAR = 80; // this close to the end, in pixels, one is reading what is new
 
 export class View {
