@@ -1,8 +1,10 @@
 // The official client against examples/chat, as its page uses it: every event, its acks and its errors, over each
-// way to the server, with people on different ways talking to one another.
+// way to the server, with people on different ways talking to one another, and to plain WebSockets.
 import assert from "node:assert/strict";
+import { EventEmitter } from "node:events";
 import { after, afterEach, describe, test } from "node:test";
 import { randomBytes } from "node:crypto";
+import { WebSocket } from "ws";
 import { next, pause, server, unique } from "./support.mjs";
 import { ask, connected, disconnectAll, upgraded, ways } from "./client.mjs";
 
@@ -14,6 +16,39 @@ after(disconnectAll);
 async function person(way) {
   const client = await connected(BASE, "/chat", ways[way]);
   return ways[way].transports.length > 1 ? upgraded(client) : client;
+}
+
+/** A client that speaks frames: its events are the server's, ask() wants the answer to one of its own. */
+async function plain() {
+  const socket = new WebSocket(`${BASE.replace("http", "ws")}/ws`);
+  const client = new EventEmitter();
+  socket.on("message", (frame) => {
+    const { id, event, data } = JSON.parse(frame);
+    client.emit(id === undefined ? event : `answer ${id}`, data);
+  });
+  let serial = 0;
+  client.ask = (event, data) => {
+    const id = ++serial;
+    socket.send(JSON.stringify({ event, data, id }));
+    return next(client, `answer ${id}`);
+  };
+  client.disconnect = () => socket.close();
+  opened.push(client);
+  await next(socket, "open");
+  return client;
+}
+const opened = [];
+afterEach(() => opened.splice(0).forEach((client) => client.disconnect()));
+
+/** What was said in a room, as the chat streams it. */
+async function history(client, room, after = "") {
+  const said = [];
+  const keep = (item) => said.push(item.message ?? item.file);
+  client.on("history", keep);
+  const end = await (client.ask ? client.ask("history", { room, after }) : ask(client, "history", { room, after }));
+  client.off("history", keep);
+  assert.equal(end, undefined);
+  return said;
 }
 
 const fails = (answer, what) => {
@@ -155,6 +190,47 @@ for (const way of Object.keys(ways)) {
       }
       fails(await ask(ann, "file", { room, name: "bird.png", data: randomBytes(512 * 1024 + 1) }), /./);
       fails(await ask(ann, "file", { room, name: "bird.png", data: 7 }), /./);
+    });
+
+    test("who joins reads what was said, or what came after something; who has not joined reads nothing", async () => {
+      const { room, ann } = await pair();
+      const data = randomBytes(100);
+      const first = await ask(ann, "message", { room, text: "first" });
+      const second = await ask(ann, "file", { room, name: "bird.png", data });
+      const cho = await person(way);
+      fails(await ask(cho, "history", { room }), /join/);
+      await ask(cho, "join", { room, name: "Cho" });
+      const message = { id: first.id, room, name: "Ann", text: "first", at: first.at };
+      const file = { id: second.id, room, name: "bird.png", from: "Ann", data, at: second.at };
+      assert.deepEqual(await history(cho, room), [message, file]);
+      assert.deepEqual(await history(cho, room, first.id), [file]);
+      assert.deepEqual(await history(cho, room, second.id), []);
+    });
+
+    test("a plain WebSocket is in the same room", async () => {
+      const { room, ann } = await pair();
+      const cho = await plain();
+      const joined = next(ann, "joined");
+      assert.deepEqual((await cho.ask("join", { room, name: "Cho" })).members.toSorted(), ["Ann", "Ben", "Cho"]);
+      assert.deepEqual(await joined, { room, name: "Cho" });
+      for (const [from, say] of [["Ann", () => ask(ann, "message", { room, text: "hi" })], ["Cho", () => cho.ask("message", { room, text: "hi" })]]) {
+        const heard = Promise.all([next(ann, "message"), next(cho, "message")]);
+        const { id, at } = await say();
+        for (const message of await heard) assert.deepEqual(message, { id, room, name: from, text: "hi", at });
+      }
+      const data = randomBytes(512 * 1024), base64 = data.toString("base64");
+      for (const send of [() => ask(ann, "file", { room, name: "a.png", data }), () => cho.ask("file", { room, name: "a.png", data: base64 })]) {
+        const heard = Promise.all([next(ann, "file"), next(cho, "file")]);
+        assert.notEqual((await send()).status, "error");
+        const [bytes, text] = await heard;
+        assert.deepEqual(bytes.data, data);
+        assert.equal(text.data, base64);
+      }
+      assert.deepEqual((await history(cho, room)).map(({ text, data }) => text ?? data), ["hi", "hi", base64, base64]);
+      fails(await cho.ask("message", { room, text: "x".repeat(2001) }), /2000/);
+      const left = next(ann, "left");
+      cho.disconnect();
+      assert.deepEqual(await left, { room, name: "Cho" });
     });
 
     test("events nobody knows and surplus arguments harm nothing", async () => {
