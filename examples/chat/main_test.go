@@ -12,15 +12,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/coder/websocket"
 	"go.uber.org/goleak"
+
+	"github.com/perch-go/perch/client"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // serving runs the program until the test ends, and returns its address.
-func serving(t *testing.T, args ...string) string {
+func serving(t *testing.T, args ...string) (url string) {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.Background())
+	url, stop := start(t, args...)
+	t.Cleanup(stop)
+	return url
+}
+
+// start runs the program until it is stopped, as by a signal.
+func start(t *testing.T, args ...string) (url string, stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
 	r, w := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
@@ -36,8 +47,8 @@ func serving(t *testing.T, args ...string) string {
 	if !ok {
 		t.Fatalf("printed %q", line)
 	}
-	t.Cleanup(func() {
-		stop()
+	return url, func() {
+		cancel()
 		select {
 		case err := <-ended:
 			if err != nil {
@@ -46,8 +57,7 @@ func serving(t *testing.T, args ...string) string {
 		case <-time.After(2 * grace):
 			t.Error("it does not end")
 		}
-	})
-	return url
+	}
 }
 
 // get is one request on a connection of its own.
@@ -103,6 +113,40 @@ func TestFindsClient(t *testing.T) {
 	}
 	if _, body := get(t, serving(t)+"/socket.io/socket.io.esm.min.js"); body != "export {}" {
 		t.Errorf("not found where npm puts it: %s", body)
+	}
+}
+
+// Who is connected is told that the server goes, and does not keep it.
+func TestShutdown(t *testing.T) {
+	t.Parallel()
+	url, stop := start(t)
+	plain, _, err := websocket.Dial(t.Context(), url+"/ws", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = plain.CloseNow() }()
+	left := make(chan client.Reason, 1)
+	polling, err := client.Dial(t.Context(), url+"/chat", client.Options{Transports: []client.Transport{client.Polling}, NoReconnection: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = polling.Close() }()
+	polling.OnDisconnect(func(r client.Reason, _ error) { left <- r })
+
+	began := time.Now()
+	stop()
+	if took := time.Since(began); took > grace {
+		t.Errorf("it took %v", took)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), grace)
+	defer cancel()
+	if _, _, err := plain.Read(ctx); websocket.CloseStatus(err) != websocket.StatusGoingAway {
+		t.Error(err)
+	}
+	select {
+	case <-left:
+	case <-time.After(grace):
+		t.Error("the client was not told")
 	}
 }
 

@@ -17,13 +17,13 @@
 import { chromium } from "playwright-core";
 import { Firefox } from "./firefox.mjs";
 
-/** The system's Chromium, as root too, without errands of its own on any network. */
-export function launchChromium() {
+/** The system's Chromium, as root too, without errands of its own on any network. more are further arguments. */
+export function launchChromium(...more) {
   return chromium.launch({
     executablePath: process.env.PERCH_CHROMIUM ?? "/usr/bin/chromium",
     args: [
       "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-      "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage",
+      "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", ...more,
     ],
   });
 }

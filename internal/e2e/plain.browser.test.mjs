@@ -2,6 +2,7 @@
 // Chromium, the main things in Chromium and Firefox. Each kind has a relay to the gateway of its own, and the one of those
 // without a client ends every request for it.
 import assert from "node:assert/strict";
+import net from "node:net";
 import { after, afterEach, before, describe, test } from "node:test";
 import path from "node:path";
 import { browsers, launchChromium } from "./browsers.mjs";
@@ -37,8 +38,8 @@ afterEach(async () => {
 });
 
 describe("the page without its client, in Chromium", () => {
-  async function open(kind, { origin = relays[kind].url, ...where } = {}, options = {}) {
-    const page = await visit(chromium, address(origin, where), { viewport: { width: 1180, height: 760 }, ...options });
+  async function open(kind, { browser = chromium, origin = relays[kind].url, ...where } = {}) {
+    const page = await visit(browser, address(origin, where), { viewport: { width: 1180, height: 760 } });
     pages.push({ page, close: () => page.context().close() });
     return page;
   }
@@ -157,12 +158,23 @@ describe("the page without its client, in Chromium", () => {
   });
 
   // On a machine that has Go and nothing else: the program points to the CDN, which the browser does not reach.
-  for (const [how, cdn] of Object.entries({ "refuses": (route) => route.abort(), "does not answer": () => {} })) {
-    test(`without any network: the CDN ${how}`, async () => {
+  for (const how of ["has no address", "does not answer"]) {
+    test(`without a network: the CDN ${how}`, async (t) => {
+      const asked = [];
+      const silent = net.createServer((socket) => asked.push(socket.on("error", () => {})));
+      const cdn = how === "does not answer" ? new URL(await listen(silent)).host : "~NOTFOUND";
+      const browser = await launchChromium(`--host-resolver-rules=MAP * ${cdn}, EXCLUDE 127.0.0.1`);
+      t.after(async () => {
+        await browser.close();
+        for (const socket of asked) socket.destroy();
+        silent.close();
+      });
       const room = unique("room");
-      const prepare = (context) => context.route((url) => url.origin !== BARE, cdn);
-      const alone = { origin: BARE, room };
-      const [ann, ben] = await Promise.all([open("plain", alone, { prepare }), open("plain", alone, { prepare })]);
+      const [ann, ben] = await Promise.all([1, 2].map(() => open("plain", { browser, origin: BARE, room })));
+      if (how === "does not answer") {
+        await eventually(() => asked.length > 0, "the CDN is asked");
+        await ann.screenshot({ path: path.join(SHOTS, "loading.png") });
+      }
       await enter(ann, "Ann");
       await enter(ben, "Ben");
       await over(ann, "plain");

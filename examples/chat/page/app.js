@@ -107,10 +107,15 @@ function help(lead) {
 
 async function start() {
   colours();
+  const app = $("app");
   let socket;
   try {
-    socket = await open(gateway());
+    const server = gateway();
+    app.inert = true; // until there is something behind it
+    app.hidden = false;
+    socket = await open(server);
   } catch (problem) {
+    app.hidden = true;
     help(problem.message);
     return;
   }
@@ -135,7 +140,7 @@ async function start() {
     },
     onRooms: () => begun && remember(),
   });
-  $("app").hidden = false;
+  app.inert = false;
 
   if (chat.name && before?.names?.length) {
     for (const name of before.names) await chat.join(name).catch(() => {});

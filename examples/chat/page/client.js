@@ -1,7 +1,7 @@
 // Which gateway to talk to, and how: by the official client if it can be loaded, else by a plain WebSocket.
 import { PlainSocket } from "./connection.js";
 
-const SOON = 3_000; // how long the official client may take to load, in ms
+const SOON = 2_000; // how long the official client may take to load, in ms
 
 /**
  * The gateway's origin: the page's own, or the one named by `?server=http://host:port`.
