@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 // short is too short to mean anything.
 var short = []string{
 	"-rounds", "1", "-again", "0", "-wait", "0s", "-connections", "3", "-members", "5", "-idle", "20",
-	"-warm", "20ms", "-time", "100ms", "-settle", "0s", "-scripts", ".",
+	"-warm", "20ms", "-time", "500ms", "-settle", "0s", "-scripts", ".",
 }
 
 // rows of all tables, by what is in the first column.
