@@ -1,25 +1,18 @@
 package engineio
 
-import (
-	"errors"
-	"os"
-	"time"
-)
-
-// past is a deadline that is over.
-var past = time.Unix(1, 0)
-
 // Between calls fn when what has been read of the peer so far is with the Handler, and before more is: at once, or on the
 // goroutine that reads, which is made to look up for it. So a layer above can draw a line through what comes in, and nothing is
 // lost that was read before. fn is called once, also if the session ends; it must not block.
 func (s *Session) Between(fn func()) {
 	s.mu.Lock()
-	if before := s.between; before != nil {
-		s.between = func() { before(); fn() }
+	x := s.extra()
+	if before := x.between; before != nil {
+		x.between = func() { before(); fn() }
 	} else {
-		s.between = fn
+		x.between = fn
 	}
-	if s.handling || s.reading && s.lookUpLocked() {
+	// A connection that cannot be interrupted is closed, or has no deadlines.
+	if s.handling || s.reading && s.ws.conn.Interrupt() == nil {
 		s.mu.Unlock()
 		return
 	}
@@ -28,42 +21,34 @@ func (s *Session) Between(fn func()) {
 
 // betweenUnlock is called between two reads, with mu held, which it releases.
 func (s *Session) betweenUnlock() {
-	fn := s.between
-	s.between = nil
+	x := s.rare
+	if x == nil || x.between == nil {
+		s.mu.Unlock()
+		return
+	}
+	fn := x.between
+	x.between = nil
 	s.mu.Unlock()
-	if fn != nil {
-		fn()
-	}
-}
-
-// lookUpLocked makes the reader of the connection return from Read, if it is there or will be. It reports false if the connection
-// cannot do that, or is closed.
-func (s *Session) lookUpLocked() bool {
-	s.interrupted = s.ws.conn.SetReadDeadline(past) == nil
-	return s.interrupted
-}
-
-// lookedUp reports whether an error of Read is only that, and goes back to reading without a deadline.
-func (s *Session) lookedUp(err error) bool {
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	was := s.interrupted
-	s.interrupted = false
-	return was && s.ws.conn.SetReadDeadline(time.Time{}) == nil
+	fn()
 }
 
 // startReading, pause and stopReading are told by the reader of the connection: that there is one, that it is between two reads,
-// and that it reads no more.
-func (s *Session) startReading() {
+// and that it reads no more, or is parked. While the connection is on trial they are nothing.
+func (ws *webSocket) startReading() {
+	if ws.trial != nil {
+		return
+	}
+	s := ws.session
 	s.mu.Lock()
 	s.reading = true
 	s.mu.Unlock()
 }
 
-func (s *Session) pause() {
+func (ws *webSocket) pause() {
+	if ws.trial != nil {
+		return
+	}
+	s := ws.session
 	s.mu.Lock()
 	if s.handling { // the end of the body makes us look up again
 		s.mu.Unlock()
@@ -72,7 +57,11 @@ func (s *Session) pause() {
 	s.betweenUnlock()
 }
 
-func (s *Session) stopReading() {
+func (ws *webSocket) stopReading() {
+	if ws.trial != nil {
+		return
+	}
+	s := ws.session
 	s.mu.Lock()
 	s.reading = false
 	if s.handling {
@@ -92,7 +81,7 @@ func (s *Session) beginBody() {
 func (s *Session) endBody() {
 	s.mu.Lock()
 	s.handling = false
-	if s.between != nil && s.reading && s.lookUpLocked() {
+	if s.rare != nil && s.rare.between != nil && s.reading && s.ws.conn.Interrupt() == nil {
 		s.mu.Unlock()
 		return
 	}

@@ -2,11 +2,14 @@ package engineio
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
+	"reflect"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,9 +24,11 @@ type Handshake struct {
 }
 
 // NewHandshake makes what a session has of the request that opened it, for tests of what reads it.
-func NewHandshake(r *http.Request) *Handshake { return newHandshake(r, nil) }
+func NewHandshake(r *http.Request) *Handshake {
+	return newHandshake(r, nil, new(atomic.Pointer[bareContext]))
+}
 
-func newHandshake(r *http.Request, trusted []netip.Prefix) *Handshake {
+func newHandshake(r *http.Request, trusted []netip.Prefix, last *atomic.Pointer[bareContext]) *Handshake {
 	address, secure := clientAddress(r, trusted)
 	var b strings.Builder
 	uri := r.RequestURI
@@ -52,10 +57,72 @@ func newHandshake(r *http.Request, trusted []netip.Prefix) *Handshake {
 	}
 	return &Handshake{
 		block:  b.String(),
-		ctx:    context.WithoutCancel(r.Context()),
+		ctx:    keep(r.Context(), last),
 		issued: time.Now().UnixMilli(),
 		secure: secure,
 	}
+}
+
+// keep returns a context with the values of a request's and without its cancellation. The one that net/http makes for a
+// request is a third of a kilobyte of cancellations that are over, around two values: if it is that and nothing was
+// added, the two are kept alone, and shared: last is what an earlier request has left, and few servers have more
+// than one address.
+func keep(ctx context.Context, last *atomic.Pointer[bareContext]) context.Context {
+	server, _ := ctx.Value(http.ServerContextKey).(*http.Server)
+	addr, _ := ctx.Value(http.LocalAddrContextKey).(net.Addr)
+	if server == nil || addr == nil || server.BaseContext != nil || server.ConnContext != nil || !isBare(ctx) {
+		return context.WithoutCancel(ctx)
+	}
+	if c := last.Load(); c != nil && c.server == server && sameAddr(c.addr, addr) {
+		return c
+	}
+	c := &bareContext{server, addr}
+	last.Store(c)
+	return c
+}
+
+func sameAddr(a, b net.Addr) bool {
+	x, ok := a.(*net.TCPAddr)
+	y, same := b.(*net.TCPAddr)
+	return ok && same && x.Port == y.Port && x.Zone == y.Zone && x.IP.Equal(y.IP)
+}
+
+// isBare reports whether ctx is two values and two cancellations, by how contexts describe themselves: another
+// one that is wrapped around them or lies between them shows in it. Should the standard library describe them
+// otherwise one day, nothing is bare.
+func isBare(ctx context.Context) bool {
+	if reflect.TypeOf(ctx) != cancelType {
+		return false
+	}
+	s := ctx.(fmt.Stringer).String()
+	return strings.HasPrefix(s, "context.Background.WithValue(") && strings.HasSuffix(s, ").WithCancel.WithCancel") &&
+		strings.Count(s, ".With") == 4 && strings.Count(s, ".WithValue(") == 2
+}
+
+var cancelType = func() reflect.Type {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return reflect.TypeOf(ctx)
+}()
+
+// bareContext has the values of the context that net/http makes for a request.
+type bareContext struct {
+	server *http.Server
+	addr   net.Addr
+}
+
+func (*bareContext) Deadline() (time.Time, bool) { return time.Time{}, false }
+func (*bareContext) Done() <-chan struct{}       { return nil }
+func (*bareContext) Err() error                  { return nil }
+
+func (c *bareContext) Value(key any) any {
+	switch key {
+	case http.ServerContextKey:
+		return c.server
+	case http.LocalAddrContextKey:
+		return c.addr
+	}
+	return nil
 }
 
 // Header returns the headers of the request, Host among them. The map is the caller's own.

@@ -45,7 +45,7 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 		s.server.refuse(w, r, CodeUnknownSession, "")
 		return
-	case s.transport != Polling:
+	case !s.polling:
 		s.mu.Unlock()
 		s.server.refuse(w, r, CodeBadRequest, ContextTransportMismatch)
 		return
@@ -65,9 +65,10 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 	switch u := s.upgrade; {
 	case s.out != nil || s.state == draining:
 		s.answerPollUnlock()
-	case u != nil && u.probed:
+	case u != nil && u.trial.answered:
+		noop := &u.trial.noop
 		s.mu.Unlock()
-		s.server.wheel.Schedule(&u.noop, noopDelay, u.releasePoll)
+		s.server.wheel.Schedule(noop, noopDelay, u.releasePoll)
 	default:
 		s.mu.Unlock()
 	}
@@ -200,7 +201,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		s.mu.Unlock()
 		s.server.refuse(w, r, CodeUnknownSession, "")
 		return
-	case s.transport != Polling:
+	case !s.polling:
 		s.mu.Unlock()
 		s.server.refuse(w, r, CodeBadRequest, ContextTransportMismatch)
 		return

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -537,7 +538,7 @@ func TestHandshake(t *testing.T) {
 		}
 		return r
 	}
-	h := newHandshake(request("192.0.2.1:999", "Origin", "https://a.example", "X-Two", "1", "X-Two", "2: 3"), nil)
+	h := newHandshake(request("192.0.2.1:999", "Origin", "https://a.example", "X-Two", "1", "X-Two", "2: 3"), nil, new(atomic.Pointer[bareContext]))
 	if h.Query().Get("token") != "a b" || h.URL().Path != "/engine.io/" || h.Header().Get("Host") != "perch.test" ||
 		strings.Join(h.Header().Values("X-Two"), "|") != "1|2: 3" || !h.CrossDomain() || h.Secure() || h.RemoteAddr() != "192.0.2.1:999" {
 		t.Errorf("handshake %q", h.block)
@@ -558,7 +559,7 @@ func TestHandshake(t *testing.T) {
 		{"nothing forwarded", "10.0.0.1:9", nil, "10.0.0.1:9", false},
 	}
 	for _, tt := range tests {
-		h := newHandshake(request(tt.remote, tt.headers...), trusted)
+		h := newHandshake(request(tt.remote, tt.headers...), trusted, new(atomic.Pointer[bareContext]))
 		if h.RemoteAddr() != tt.want || h.Secure() != tt.secure {
 			t.Errorf("%s: %s %v", tt.name, h.RemoteAddr(), h.Secure())
 		}

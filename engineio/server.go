@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/perch-go/perch/internal/stream"
 	"github.com/perch-go/perch/internal/wheel"
 )
 
@@ -22,9 +23,12 @@ type Server struct {
 	sessions   table
 	wheel      *wheel.Wheel
 	goroutines group
+	readers    readers
+	poller     stream.Poller        // of quiet connections, see parking.go
 	hold       atomic.Pointer[hold] // the batch that collects broadcasts now, see hold.go
 	stats      counters
 	refusing   atomic.Bool
+	context    atomic.Pointer[bareContext] // of the last session, see keep
 
 	chainMu   sync.Mutex
 	innermost *atomic.Pointer[http.Handler] // where the next middleware goes
@@ -45,6 +49,7 @@ func New(o Options, accept func(*Session) Handler) (*Server, error) {
 		o.Logger.Warn(`CORS.Credentials has no effect with the origin "*": browsers refuse the two together; list the origins`)
 	}
 	s := &Server{opts: o, accept: accept, wheel: wheel.New(o.tick())}
+	s.readers.after = quietAfter
 	s.innermost = &s.chain
 	return s, nil
 }
@@ -227,7 +232,7 @@ func (s *Server) appendOpen(dst []byte, session *Session) []byte {
 	dst = append(dst, `{"sid":"`...)
 	dst = append(dst, session.id...)
 	dst = append(dst, `","upgrades":[`...)
-	if s.opts.upgradesFrom(session.transport) {
+	if s.opts.upgradesFrom(session.transport()) {
 		dst = append(dst, `"websocket"`...)
 	}
 	dst = append(dst, `],"pingInterval":`...)
@@ -253,6 +258,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		session.end(ReasonForcedClose, err)
 	}
 	s.wheel.Close()
+	s.poller.Close()
 	if err == nil {
 		err = s.goroutines.wait(ctx)
 	}

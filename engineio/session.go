@@ -98,37 +98,51 @@ const (
 //
 // Its lock owns its state; nobody writes to a connection or calls the Handler while holding it.
 // Above it in the order of locks is only what the layer above may hold while it calls Append.
+//
+// There may be very many sessions, so what is small stands together: the struct just fits one of the allocator's sizes.
 type Session struct {
 	server    *Server
 	id        string
 	handshake *Handshake
 	handler   Handler    // see attach
 	v3        *protocol3 // nil for a client of protocol 4
-	plain     bool       // a WebSocket without the protocol, see plain.go
 
-	mu        sync.Mutex
-	state     state
-	transport Transport
-	ws        *webSocket    // the connection, when transport is WebSocket
-	upgrade   *webSocket    // a connection that is probing
-	poll      *poll         // the pending GET, when transport is Polling
-	polled    chan struct{} // closed when a poll comes; see closedByPeer
-	posting   bool          // a POST is in flight
-
-	// Between two reads, see between.go.
-	reading     bool // somebody reads ws
-	handling    bool // the body of a POST is being handed over
-	interrupted bool // the reader is to look up
-	between     func()
-
-	upgraded  bool   // from polling to WebSocket
-	onUpgrade func() // see OnUpgrade; nil without any
-	traffic   Traffic
+	mu      sync.Mutex
+	ws      *webSocket    // the connection, unless the transport is polling
+	upgrade *webSocket    // a connection that is probing
+	poll    *poll         // the pending GET, when the transport is polling
+	polled  chan struct{} // closed when a poll comes; see closedByPeer
+	rare    *rare         // nil: nothing of it
+	traffic Traffic
 
 	// Writing, see write.go.
-	out      *outbox // what is queued; nil when that is nothing
-	bytes    int     // queued or being written
-	packets  int
+	out   *outbox // what is queued; nil when that is nothing
+	bytes int     // queued or being written, and packets
+	room  chan struct{}
+
+	// Heartbeat, see heartbeat.go. The timer is also the deadline of a closing session.
+	beat   wheel.Timer
+	beatFn func()
+
+	// Inbound budget, see inbound.go.
+	inBytes  atomic.Int64
+	inEvents atomic.Int64
+	resume   chan struct{}
+
+	packets  int32
+	awaiting int32
+	paused   atomic.Bool
+	// congested is whether more than half of the outbound budget is in use; it changes under mu.
+	congested atomic.Bool
+
+	plain    bool // a WebSocket without the protocol, see plain.go; never changes
+	state    state
+	polling  bool // is the transport; otherwise it is WebSocket
+	posting  bool // a POST is in flight
+	handling bool // the body of a POST is being handed over
+	reading  bool // somebody reads ws
+	upgraded bool // from polling to WebSocket
+
 	writing  bool // somebody owns writing to ws, until the queue is empty
 	stalled  bool // that is a goroutine, because the peer does not take the bytes
 	holding  bool // the reader is in a batch and will flush when it ends
@@ -136,31 +150,32 @@ type Session struct {
 	peerDone bool // the peer has sent its close frame
 	doomed   bool // over its budget, about to end
 	stuck    bool // nothing was written since the last beat that looked, see onBeat
-	room     chan struct{}
-	// congested is whether more than half of the budget is in use; it changes under mu.
-	congested atomic.Bool
 
-	// Heartbeat, see heartbeat.go. The timer is also the deadline of a closing session.
-	beat         wheel.Timer
-	beatFn       func()
 	awaitingPong bool
 	refreshed    bool
+}
 
-	// Inbound budget, see inbound.go.
-	inBytes  atomic.Int64
-	inEvents atomic.Int64
-	paused   atomic.Bool
-	awaiting int
-	resume   chan struct{}
+// rare is what few sessions have, or none for long.
+type rare struct {
+	onUpgrade func() // see OnUpgrade
+	between   func() // see Between
+}
+
+// extra returns s.rare. Called with mu held.
+func (s *Session) extra() *rare {
+	if s.rare == nil {
+		s.rare = new(rare)
+	}
+	return s.rare
 }
 
 func (s *Server) newSession(r *http.Request, t Transport, id string) *Session {
 	session := &Session{
 		server:    s,
 		id:        id,
-		handshake: newHandshake(r, s.opts.TrustedProxies),
+		handshake: newHandshake(r, s.opts.TrustedProxies, &s.context),
 		state:     open,
-		transport: t,
+		polling:   t == Polling,
 	}
 	session.beatFn = session.onBeat
 	return session
@@ -173,7 +188,14 @@ func (s *Session) ID() string { return s.id }
 func (s *Session) Transport() Transport {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.transport
+	return s.transport()
+}
+
+func (s *Session) transport() Transport {
+	if s.polling {
+		return Polling
+	}
+	return WebSocket
 }
 
 // OnUpgrade calls fn on a goroutine of its own when the session has moved from polling to WebSocket, or
@@ -187,11 +209,12 @@ func (s *Session) OnUpgrade(fn func()) {
 		s.server.goroutines.run(fn)
 		return
 	}
-	if before := s.onUpgrade; before != nil {
+	x := s.extra()
+	if before := x.onUpgrade; before != nil {
 		after := fn
 		fn = func() { before(); after() }
 	}
-	s.onUpgrade = fn
+	x.onUpgrade = fn
 }
 
 // Handshake returns the request that opened the session.
@@ -224,7 +247,7 @@ func (s *Session) shut(reason Reason, err error, status uint16, text string) {
 	if s.server.stopping() {
 		timeout = stopTimeout
 	}
-	if s.transport == WebSocket {
+	if !s.polling {
 		frame := wsframe.AppendClose(nil, status, text)
 		s.queue().add(frame, 0, false)
 		s.chargeLocked(len(frame), 0)

@@ -46,10 +46,10 @@ func (s *Session) Stats() SessionStats {
 	defer s.mu.Unlock()
 	return SessionStats{
 		Since:         s.handshake.Issued(),
-		Transport:     s.transport,
+		Transport:     s.transport(),
 		Upgraded:      s.upgraded,
 		Traffic:       s.traffic,
-		QueuedPackets: s.packets,
+		QueuedPackets: int(s.packets),
 		QueuedBytes:   s.bytes,
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/perch-go/perch/internal/stream"
@@ -16,17 +17,27 @@ import (
 )
 
 // webSocket is one WebSocket connection: of a session that opened on it, or one that probes to take
-// a polling session over. Its reader goroutine owns it; conn's writing side belongs to the session's
-// writer once the connection is the session's transport, and to the reader until then.
+// a polling session over. Its reader owns it, which is a goroutine or, while the connection is parked,
+// the server's poller. conn's writing side belongs to the session's writer once the connection is the
+// session's transport, and to the reader until then.
 type webSocket struct {
-	session *Session
-	conn    stream.Conn
-	frames  wsframe.Reader
-	probing bool        // not yet the session's transport
-	probed  bool        // the probe has been answered; guarded by the session's lock
-	text    bool        // the connection that probes asked for base64 (b64=1)
-	expiry  wheel.Timer // of the upgrade
-	noop    wheel.Timer // of a poll that came during it
+	session  *Session
+	conn     stream.Conn
+	frames   *wsframe.Reader // nil while it is parked between two messages
+	trial    *trial          // nil once it is the session's transport; changes under the session's lock
+	activity atomic.Uint32   // see readers
+	woken    uint32          // when it was taken up last, see busy
+	watched  bool            // by the sweeps; the reader's own, as is
+	patience uint8           // how many sweeps it may be quiet
+	text     bool            // the client asked for base64 (b64=1)
+	deflates bool            // compression was negotiated
+}
+
+// trial is the state of a connection that probes.
+type trial struct {
+	answered bool // the probe was; guarded by the session's lock
+	expiry   wheel.Timer
+	noop     wheel.Timer // of a poll that came during it
 }
 
 // noopDelay is how long a poll waits for something to say while an upgrade is under way. Every one
@@ -122,7 +133,7 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, protocol strin
 		_ = header.WriteSubset(more, ownHeaders)
 		answer = more.Bytes()
 	}
-	t.conn, t.answer = stream.New(netConn), append(answer, "\r\n"...)
+	t.conn, t.answer = stream.New(netConn, &s.poller), append(answer, "\r\n"...)
 	return &t, nil
 }
 
@@ -155,8 +166,7 @@ func subprotocol(h http.Header) string {
 
 // use takes what an upgrade request has brought. For one that probes, called with the session's lock held.
 func (ws *webSocket) use(t *takeover) {
-	ws.conn = t.conn
-	ws.frames.Limit, ws.frames.Deflated = ws.session.server.opts.MaxPayload, t.deflates
+	ws.conn, ws.deflates = t.conn, t.deflates
 }
 
 // serveOpen starts a session on a new WebSocket connection.
@@ -184,9 +194,9 @@ func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string) {
 
 // serveUpgrade lets a new connection probe for a polling session.
 func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
-	ws := &webSocket{session: s, probing: true, text: param(r.URL.RawQuery, "b64") != ""}
+	ws := &webSocket{session: s, trial: new(trial), text: param(r.URL.RawQuery, "b64") != ""}
 	s.mu.Lock()
-	if s.state != open || s.transport != Polling || s.upgrade != nil {
+	if s.state != open || !s.polling || s.upgrade != nil {
 		s.mu.Unlock()
 		s.server.turnAway(w, r)
 		return
@@ -208,8 +218,9 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	ws.use(t)
+	expiry := &ws.trial.expiry
 	s.mu.Unlock()
-	s.server.wheel.Schedule(&ws.expiry, s.server.opts.UpgradeTimeout, func() { ws.abandon() })
+	s.server.wheel.Schedule(expiry, s.server.opts.UpgradeTimeout, func() { ws.abandon() })
 	s.server.goroutines.run(func() {
 		if _, err := ws.conn.Write([][]byte{t.answer}); err != nil {
 			ws.abandon()
@@ -260,8 +271,8 @@ func (ws *webSocket) abandon() {
 		s.server.stats.upgradesFailed.Add(1)
 	}
 	s.mu.Unlock()
-	s.server.wheel.Stop(&ws.expiry)
-	s.server.wheel.Stop(&ws.noop)
+	s.server.wheel.Stop(&ws.trial.expiry)
+	s.server.wheel.Stop(&ws.trial.noop)
 	_ = ws.conn.Close()
 }
 
@@ -281,26 +292,35 @@ func (ws *webSocket) releasePoll() {
 	close(p.ready)
 }
 
-// run reads until the connection ends.
+// run is the life of a reader that begins on a goroutine.
 func (ws *webSocket) run(early []byte) {
-	if !ws.probing {
-		ws.session.startReading()
-	}
-	defer func() {
-		if !ws.probing {
-			ws.session.stopReading()
-		}
-	}()
+	ws.startReading()
 	if len(early) > 0 && !ws.handle(early) {
 		ws.discard()
 		return
 	}
+	ws.read()
+}
+
+// read reads until the connection ends or is parked.
+func (ws *webSocket) read() {
 	for {
-		buf, err := ws.read()
+		ws.beWatched()
+		ws.pause()
+		buf, err := ws.conn.Read()
+		if err == stream.ErrInterrupted {
+			ws.stopReading()
+			if ws.park() {
+				return
+			}
+			ws.startReading()
+			continue
+		}
 		if err != nil {
 			ws.lost(err)
 			return
 		}
+		ws.stir()
 		goOn := ws.handle(buf.Bytes())
 		buf.Release()
 		if !goOn {
@@ -310,39 +330,34 @@ func (ws *webSocket) run(early []byte) {
 	}
 }
 
-// read is conn.Read, once all that came before it is done.
-func (ws *webSocket) read() (*stream.Buffer, error) {
-	for {
-		if !ws.probing {
-			ws.session.pause()
-		}
-		buf, err := ws.conn.Read()
-		if err == nil || ws.probing || !ws.session.lookedUp(err) {
-			return buf, err
-		}
-	}
-}
-
 // lost ends what depends on the connection.
 func (ws *webSocket) lost(err error) {
-	if ws.probing {
+	ws.activity.Store(readerDone)
+	if ws.trial != nil {
 		ws.abandon()
 		return
 	}
 	ws.session.end(ReasonTransportClose, err)
+	ws.stopReading()
 }
 
 // discard reads on after our own close until the peer closes too; see Session.drainedUnlock. The
 // session's timer ends a peer that does not.
 func (ws *webSocket) discard() {
-	if ws.probing {
+	ws.activity.Store(readerDone)
+	if ws.trial != nil {
 		ws.abandon()
 		return
 	}
 	for {
-		buf, err := ws.read()
+		ws.pause()
+		buf, err := ws.conn.Read()
+		if err == stream.ErrInterrupted {
+			continue
+		}
 		if err != nil {
 			ws.session.end(ReasonTransportClose, err)
+			ws.stopReading()
 			return
 		}
 		buf.Release()
@@ -354,6 +369,9 @@ func (ws *webSocket) handle(data []byte) bool {
 	s := ws.session
 	b := batch{session: s}
 	defer b.end()
+	if ws.frames == nil {
+		ws.takeFrames()
+	}
 	ws.frames.Feed(data)
 	for {
 		m, ok, err := ws.frames.Next()
@@ -369,7 +387,7 @@ func (ws *webSocket) handle(data []byte) bool {
 		if !ws.handleFrame(m, &b) {
 			return false
 		}
-		if !ws.probing && !s.admit(&b) {
+		if ws.trial == nil && !s.admit(&b) {
 			return false
 		}
 	}
@@ -379,7 +397,7 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 	s := ws.session
 	switch m.Op {
 	case wsframe.Text:
-		if ws.probing {
+		if ws.trial != nil {
 			return ws.probe(m.Payload)
 		}
 		if s.plain {
@@ -392,7 +410,7 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 		}
 		return ws.handled(s.handleText(m.Payload, b))
 	case wsframe.Binary:
-		if ws.probing {
+		if ws.trial != nil {
 			return false
 		}
 		if s.v3 != nil {
@@ -408,7 +426,7 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 		}
 	case wsframe.Close:
 		code, _ := wsframe.CloseCode(m.Payload)
-		if ws.probing {
+		if ws.trial != nil {
 			_, _ = ws.conn.Write([][]byte{wsframe.AppendClose(nil, code, "")})
 			return false
 		}
@@ -442,7 +460,7 @@ func (ws *webSocket) handled(reason Reason, err error) bool {
 // control answers a WebSocket control frame, which has nothing to do with the heartbeat above it.
 func (ws *webSocket) control(op wsframe.Op, payload []byte) bool {
 	frame := append(wsframe.AppendHeader(nil, op, len(payload)), payload...)
-	if ws.probing {
+	if ws.trial != nil {
 		_, err := ws.conn.Write([][]byte{frame})
 		return err == nil
 	}
@@ -460,7 +478,7 @@ func (ws *webSocket) control(op wsframe.Op, payload []byte) bool {
 
 // fail ends the session, or only this connection while it is probing.
 func (ws *webSocket) fail(reason Reason, err error, status uint16) {
-	if ws.probing {
+	if ws.trial != nil {
 		_, _ = ws.conn.Write([][]byte{wsframe.AppendClose(nil, status, "")})
 		return
 	}
@@ -472,37 +490,39 @@ func (ws *webSocket) fail(reason Reason, err error, status uint16) {
 func (ws *webSocket) probe(packet []byte) bool {
 	s := ws.session
 	switch {
-	case string(packet) == "2probe" && !ws.probed:
+	case string(packet) == "2probe" && !ws.trial.answered:
 		answer := appendText(nil, packetPong, []byte("probe"))
 		if _, err := ws.conn.Write([][]byte{answer}); err != nil {
 			return false
 		}
 		s.mu.Lock()
-		ws.probed = true
+		ws.trial.answered = true
 		s.mu.Unlock()
-		s.server.wheel.Schedule(&ws.noop, noopDelay, ws.releasePoll)
+		s.server.wheel.Schedule(&ws.trial.noop, noopDelay, ws.releasePoll)
 		return true
-	case string(packet) == "5" && ws.probed:
+	case string(packet) == "5" && ws.trial.answered:
 		s.mu.Lock()
 		if s.state != open || s.upgrade != ws {
 			s.mu.Unlock()
 			return false
 		}
 		p := s.poll
-		s.transport, s.ws, s.upgrade, s.poll = WebSocket, ws, nil, nil
+		s.polling, s.ws, s.upgrade, s.poll = false, ws, nil, nil
 		s.upgraded, s.reading = true, true
 		s.server.stats.upgrades.Add(1)
-		ws.probing = false
-		if fn := s.onUpgrade; fn != nil {
-			s.onUpgrade = nil
+		done := ws.trial
+		ws.trial = nil
+		if x := s.rare; x != nil && x.onUpgrade != nil {
+			fn := x.onUpgrade
+			x.onUpgrade = nil
 			s.server.goroutines.run(fn)
 		}
 		if p != nil {
 			p.moved = true // the client was not to poll any more, and is told so
 			close(p.ready)
 		}
-		s.server.wheel.Stop(&ws.expiry)
-		s.server.wheel.Stop(&ws.noop)
+		s.server.wheel.Stop(&done.expiry)
+		s.server.wheel.Stop(&done.noop)
 		s.flushUnlock()
 		return true
 	default:

@@ -77,7 +77,7 @@ func (s *Session) SendText(payload []byte) error {
 func (s *Session) Buffered() (bytes, packets int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.bytes, s.packets
+	return s.bytes, int(s.packets)
 }
 
 // SendWait is Send that waits while the outbound budget has no room for the message, or more than half of it is in use, until ctx
@@ -163,7 +163,7 @@ func (s *Session) roomLocked() <-chan struct{} {
 // held.
 func (s *Session) fits(bytes, packets int) bool {
 	o := &s.server.opts
-	return s.bytes+bytes <= o.OutboundBytes && s.packets+packets <= o.OutboundPackets
+	return s.bytes+bytes <= o.OutboundBytes && int(s.packets)+packets <= o.OutboundPackets
 }
 
 func (s *Session) exceeds(bytes, packets int) bool {
@@ -197,9 +197,9 @@ func (s *Session) reserve(bytes, packets int) error {
 // chargeLocked counts bytes and packets, which are negative for those that have left.
 func (s *Session) chargeLocked(bytes, packets int) {
 	s.bytes += bytes
-	s.packets += packets
+	s.packets += int32(packets)
 	o := &s.server.opts
-	if congested := s.bytes > o.OutboundBytes/2 || s.packets > o.OutboundPackets/2; congested != s.congested.Load() {
+	if congested := s.bytes > o.OutboundBytes/2 || int(s.packets) > o.OutboundPackets/2; congested != s.congested.Load() {
 		s.congested.Store(congested)
 	}
 }
@@ -242,7 +242,7 @@ func (s *Session) overflowLocked() {
 
 // compression is how ws compresses; nil if it does not.
 func (s *Session) compression() *Deflate {
-	if s.ws != nil && s.ws.frames.Deflated {
+	if s.ws != nil && s.ws.deflates {
 		return s.server.opts.PerMessageDeflate
 	}
 	return nil
@@ -257,7 +257,7 @@ func (s *Session) queue() *outbox {
 
 // writable reports whether a message queued now would leave at once (S-67). Called with mu held.
 func (s *Session) writable() bool {
-	if s.transport == Polling {
+	if s.polling {
 		return s.poll != nil
 	}
 	if s.stalled {
@@ -282,7 +282,7 @@ func (s *Session) offerUnlock() {
 
 // flushUnlock writes what is queued or sees to it that somebody does. Called with mu held, releases it.
 func (s *Session) flushUnlock() {
-	if s.transport == Polling {
+	if s.polling {
 		s.answerPollUnlock()
 		return
 	}

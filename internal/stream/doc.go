@@ -5,4 +5,7 @@
 // once without waiting for the rest. Three implementations give it that: raw, on the descriptor of a
 // plain TCP or Unix connection; portable, over any net.Conn (TLS, the connections of a wrapped
 // listener); and the in-memory Pipe, whose two ends are buffered and non-blocking like a socket.
+//
+// Raw on Linux, and the Pipe, can also be parked: a quiet connection is then watched by a Poller and
+// costs no goroutine, and of net and the runtime nothing, until the peer sends something (engine rule 13).
 package stream

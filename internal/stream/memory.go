@@ -31,6 +31,8 @@ type pipeBuffer struct {
 	data          []byte
 	ended         bool // the writer has closed: io.EOF once data is read
 	broken        bool // the reader has closed: writes fail
+	interrupted   bool
+	parked        Waiter // the reader, if it waits without a goroutine
 	readDeadline  pipeDeadline
 	writeDeadline pipeDeadline
 }
@@ -85,6 +87,9 @@ func (b *pipeBuffer) read(p []byte, wait bool) (int, error) {
 			return 0, net.ErrClosed
 		case b.readDeadline.expired:
 			return 0, os.ErrDeadlineExceeded
+		case wait && b.interrupted:
+			b.interrupted = false
+			return 0, ErrInterrupted
 		case len(b.data) > 0:
 			n := copy(p, b.data)
 			b.data = b.data[n:]
@@ -104,7 +109,7 @@ func (b *pipeBuffer) read(p []byte, wait bool) (int, error) {
 
 func (b *pipeBuffer) write(p []byte, wait bool) (int, error) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	total := 0
 	for {
 		switch {
@@ -128,17 +133,34 @@ func (b *pipeBuffer) write(p []byte, wait bool) (int, error) {
 		if !wait {
 			return total, ErrWouldBlock
 		}
+		if b.parked != nil {
+			b.unlock()
+			b.mu.Lock()
+			continue
+		}
 		b.changed.Wait()
 	}
 }
 
+// unlock tells a parked reader when there is something to read.
+func (b *pipeBuffer) unlock() {
+	w := b.parked
+	if w == nil || len(b.data) == 0 && !b.ended {
+		b.mu.Unlock()
+		return
+	}
+	b.parked = nil
+	b.mu.Unlock()
+	w.Readable()
+}
+
 func (b *pipeBuffer) end(ended, broken bool) {
 	b.mu.Lock()
-	defer b.mu.Unlock()
+	defer b.unlock()
 	b.ended = b.ended || ended
 	b.broken = b.broken || broken
 	if broken {
-		b.data = nil
+		b.data, b.parked = nil, nil
 	}
 	b.changed.Broadcast()
 }
@@ -214,7 +236,25 @@ func (m *memory) write(v [][]byte, wait bool) (int, error) {
 	return total, nil
 }
 
-func (m *memory) SetReadDeadline(t time.Time) error { return (*PipeConn)(m).SetReadDeadline(t) }
+// Interrupt makes a waiting Read look up.
+func (m *memory) Interrupt() error {
+	m.in.mu.Lock()
+	defer m.in.mu.Unlock()
+	m.in.interrupted = true
+	m.in.changed.Broadcast()
+	return nil
+}
+
+// Park leaves word with who writes next, on whose goroutine Readable then runs.
+func (m *memory) Park(w Waiter) error {
+	m.in.mu.Lock()
+	defer m.in.unlock()
+	if m.in.broken {
+		return net.ErrClosed
+	}
+	m.in.parked = w
+	return nil
+}
 
 func (m *memory) Direct() bool      { return true }
 func (m *memory) CloseWrite() error { return (*PipeConn)(m).CloseWrite() }

@@ -3,6 +3,7 @@ package stream
 import (
 	"errors"
 	"net"
+	"os"
 	"time"
 )
 
@@ -20,6 +21,10 @@ func (p *portable) Read() (*Buffer, error) {
 	n, err := p.conn.Read(b.array[:])
 	if n == 0 {
 		b.Release()
+		if errors.Is(err, os.ErrDeadlineExceeded) { // nobody sets one but Interrupt
+			_ = p.conn.SetReadDeadline(time.Time{})
+			return nil, ErrInterrupted
+		}
 		return nil, err
 	}
 	b.n = n
@@ -46,7 +51,7 @@ func (p *portable) Write(v [][]byte) (int, error) {
 
 func (p *portable) Direct() bool { return false }
 
-func (p *portable) SetReadDeadline(t time.Time) error { return p.conn.SetReadDeadline(t) }
+func (p *portable) Interrupt() error { return p.conn.SetReadDeadline(past) }
 
 func (p *portable) CloseWrite() error {
 	if c, ok := p.conn.(interface{ CloseWrite() error }); ok {

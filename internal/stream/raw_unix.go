@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -16,16 +17,31 @@ import (
 // raw works on the descriptor itself, inside RawConn's callbacks, so that a Close by another
 // goroutine can never let an operation hit a descriptor that has been given to somebody else.
 type raw struct {
-	conn net.Conn
-	rc   syscall.RawConn
+	handle handle
+	rc     syscall.RawConn
 }
 
-func newRaw(c net.Conn) Conn {
-	rc, err := c.(syscall.Conn).SyscallConn()
-	if err != nil {
+// handle is what owns the descriptor.
+type handle interface {
+	syscall.Conn
+	SetReadDeadline(t time.Time) error
+	Close() error
+}
+
+func newRaw(c net.Conn, p *Poller) Conn {
+	r := rawOf(c.(handle))
+	if r == nil {
 		return nil
 	}
-	return &raw{conn: c, rc: rc}
+	return newParkable(r, p)
+}
+
+func rawOf(h handle) *raw {
+	rc, err := h.SyscallConn()
+	if err != nil { // there is no descriptor at all
+		return nil
+	}
+	return &raw{handle: h, rc: rc}
 }
 
 // rawOp carries one operation into RawConn's callback and its result out. The callbacks are bound
@@ -56,7 +72,12 @@ func (r *raw) TryRead(p []byte) (int, error) {
 	op := rawOps.Get().(*rawOp)
 	defer op.release()
 	op.p = p
-	if err := r.rc.Read(op.readFn); err != nil {
+	err := r.rc.Read(op.readFn)
+	if errors.Is(err, os.ErrDeadlineExceeded) { // an Interrupt, which is not for us
+		_ = r.handle.SetReadDeadline(time.Time{})
+		err = r.rc.Read(op.readFn)
+	}
+	if err != nil {
 		return 0, err
 	}
 	return op.n, op.err
@@ -71,6 +92,10 @@ func (r *raw) Read() (*Buffer, error) {
 	op := rawOps.Get().(*rawOp)
 	defer op.release()
 	if err := r.rc.Read(op.readIntoFn); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) { // nobody sets one but Interrupt
+			_ = r.handle.SetReadDeadline(time.Time{})
+			return nil, ErrInterrupted
+		}
 		return nil, err
 	}
 	return op.buf, op.err
@@ -110,18 +135,23 @@ func (r *raw) TryWrite(v [][]byte) (int, error) { return r.write(v, false) }
 func (r *raw) Write(v [][]byte) (int, error) { return r.write(v, true) }
 
 func (r *raw) write(v [][]byte, wait bool) (int, error) {
-	op := rawOps.Get().(*rawOp)
+	op := newWrite(v, wait)
 	defer op.release()
+	if err := r.rc.Write(op.writeFn); err != nil {
+		return op.n, err
+	}
+	return op.n, op.err
+}
+
+func newWrite(v [][]byte, wait bool) *rawOp {
+	op := rawOps.Get().(*rawOp)
 	op.wait = wait
 	if len(v) == 1 {
 		op.p = v[0]
 	} else {
 		op.v = append(make([][]byte, 0, len(v)), v...) // advance changes it
 	}
-	if err := r.rc.Write(op.writeFn); err != nil {
-		return op.n, err
-	}
-	return op.n, op.err
+	return op
 }
 
 func (op *rawOp) write(fd uintptr) bool {
@@ -178,10 +208,16 @@ func (op *rawOp) advance(n int) bool {
 
 func (r *raw) Direct() bool { return true }
 
-func (r *raw) SetReadDeadline(t time.Time) error { return r.conn.SetReadDeadline(t) }
+func (r *raw) Interrupt() error { return r.handle.SetReadDeadline(past) }
 
 func (r *raw) CloseWrite() error {
-	return r.conn.(interface{ CloseWrite() error }).CloseWrite()
+	var err error
+	if control := r.rc.Control(func(fd uintptr) { err = shutdown(int(fd)) }); control != nil {
+		return control
+	}
+	return err
 }
 
-func (r *raw) Close() error { return r.conn.Close() }
+func shutdown(fd int) error { return os.NewSyscallError("shutdown", unix.Shutdown(fd, unix.SHUT_WR)) }
+
+func (r *raw) Close() error { return r.handle.Close() }

@@ -10,6 +10,12 @@ import (
 // ErrWouldBlock is returned by the Try methods when the connection takes or gives nothing more now.
 var ErrWouldBlock = errors.New("stream: operation would block")
 
+// ErrInterrupted is returned by Read after Interrupt; the connection is as it was.
+var ErrInterrupted = errors.New("stream: read interrupted")
+
+// past is a deadline that is over: how a connection with deadlines is interrupted.
+var past = time.Unix(1, 0)
+
 // Conn is one connection. One goroutine may read and another may write at the same time; two
 // readers or two writers may not. Close may be called by anyone, more than once, and ends what waits.
 type Conn interface {
@@ -27,28 +33,44 @@ type Conn interface {
 	// Direct reports whether TryWrite really does not wait. Where it is false TryWrite always
 	// returns ErrWouldBlock, and writing is for a goroutine of its own.
 	Direct() bool
-	// SetReadDeadline is that of net.Conn: Read and TryRead return os.ErrDeadlineExceeded after it, and lose nothing.
-	SetReadDeadline(t time.Time) error
+	// Interrupt, which anyone may call, makes the Read that waits, or else the next one before Park, return ErrInterrupted;
+	// TryRead does not mind. An error says that the connection cannot do that, or is closed.
+	Interrupt() error
 	// CloseWrite ends the stream towards the peer, which may go on sending. It returns
 	// errors.ErrUnsupported where a connection can only be closed as a whole.
 	CloseWrite() error
 	Close() error
 }
 
+// Parkable is a Conn that can be waited for without a goroutine (engine rule 13).
+type Parkable interface {
+	Conn
+	// Park is called by the reader instead of Read. When it returns nil, the reader has given the connection up:
+	// it must not touch it any more, and w.Readable is called once when there is something to read, be it the
+	// end of the stream, perhaps before Park returns. Close takes that back, so who closes a parked
+	// connection does what its reader would have done. With an error nothing has changed.
+	Park(w Waiter) error
+}
+
+// Waiter is who reads a parked connection. Readable becomes the reader: it may try to read and Park again, or
+// start a goroutine that reads, but it runs on a goroutine that others wait for and must not block.
+type Waiter interface{ Readable() }
+
 // New returns the leanest Conn that c allows. It never mixes c.Write with descriptor operations
-// afterwards, and neither may the caller.
-func New(c net.Conn) Conn {
+// afterwards, and neither may the caller. A Conn that is Parkable parks on p; if
+// that is nil, its Park returns errors.ErrUnsupported.
+func New(c net.Conn, p *Poller) Conn {
 	// Only the exact types: a wrapper that embeds *net.TCPConn has its own Read and Write, which
 	// must be called (engine rule 12).
 	switch c := c.(type) {
 	case *PipeConn:
 		return (*memory)(c)
 	case *net.TCPConn:
-		if rc := newRaw(c); rc != nil {
+		if rc := newRaw(c, p); rc != nil {
 			return rc
 		}
 	case *net.UnixConn:
-		if rc := newRaw(c); rc != nil {
+		if rc := newRaw(c, p); rc != nil {
 			return rc
 		}
 	}
@@ -74,6 +96,18 @@ func (b *Buffer) Bytes() []byte { return b.array[:b.n] }
 func (b *Buffer) Release() {
 	b.n = 0
 	buffers.Put(b)
+}
+
+// TryRead is Conn.TryRead into a buffer from the pool, which the caller releases unless there is an error.
+func TryRead(c Conn) (*Buffer, error) {
+	b := takeBuffer()
+	n, err := c.TryRead(b.array[:])
+	if err != nil {
+		b.Release()
+		return nil, err
+	}
+	b.n = n
+	return b, nil
 }
 
 func takeBuffer() *Buffer { return buffers.Get().(*Buffer) }

@@ -26,17 +26,17 @@ type pair struct {
 // implementations are the three of engine rule 3; one suite runs on all of them.
 var implementations = []struct {
 	name string
-	make func(t *testing.T) pair
+	make func(t *testing.T, poller *Poller) pair
 }{
-	{"raw", func(t *testing.T) pair {
+	{"raw", func(t *testing.T, poller *Poller) pair {
 		server, client := tcpPair(t)
-		return pair{New(server), client}
+		return pair{New(server, poller), client}
 	}},
-	{"portable/wrapped", func(t *testing.T) pair {
+	{"portable/wrapped", func(t *testing.T, poller *Poller) pair {
 		server, client := tcpPair(t)
-		return pair{New(struct{ net.Conn }{server}), client}
+		return pair{New(struct{ net.Conn }{server}, poller), client}
 	}},
-	{"portable/tls", func(t *testing.T) pair {
+	{"portable/tls", func(t *testing.T, poller *Poller) pair {
 		server, client := tcpPair(t)
 		s := httptest.NewUnstartedServer(nil)
 		s.StartTLS()
@@ -47,11 +47,11 @@ var implementations = []struct {
 		if err := tlsServer.Handshake(); err != nil {
 			t.Fatal(err)
 		}
-		return pair{New(tlsServer), tlsClient}
+		return pair{New(tlsServer, poller), tlsClient}
 	}},
-	{"memory", func(t *testing.T) pair {
+	{"memory", func(t *testing.T, poller *Poller) pair {
 		server, client := Pipe()
-		return pair{New(server), client}
+		return pair{New(server, poller), client}
 	}},
 }
 
@@ -76,10 +76,12 @@ func forEach(t *testing.T, test func(t *testing.T, p pair)) {
 	for _, impl := range implementations {
 		t.Run(impl.name, func(t *testing.T) {
 			t.Parallel()
-			p := impl.make(t)
+			poller := new(Poller)
+			p := impl.make(t, poller)
 			t.Cleanup(func() {
 				p.conn.Close()
 				p.peer.Close()
+				poller.Close()
 			})
 			test(t, p)
 		})
@@ -269,8 +271,8 @@ func TestPipeDeadlines(t *testing.T) {
 	})
 }
 
-// A deadline makes Read look up, and nothing is lost by that.
-func TestSetReadDeadline(t *testing.T) {
+// Read looks up when it is interrupted, waiting or not, and nothing is lost by that; TryRead does not mind.
+func TestInterrupt(t *testing.T) {
 	t.Parallel()
 	forEach(t, func(t *testing.T, p pair) {
 		for _, text := range []string{"one", "two"} {
@@ -279,16 +281,19 @@ func TestSetReadDeadline(t *testing.T) {
 				_, err := p.conn.Read()
 				got <- err
 			}()
-			if err := p.conn.SetReadDeadline(time.Unix(1, 0)); err != nil {
+			if err := p.conn.Interrupt(); err != nil {
 				t.Fatal(err)
 			}
-			if err := <-got; !errors.Is(err, os.ErrDeadlineExceeded) {
+			if err := <-got; err != ErrInterrupted {
 				t.Fatalf("Read: %v", err)
 			}
-			if _, err := p.peer.Write([]byte(text)); err != nil {
+			if err := p.conn.Interrupt(); err != nil { // nobody waits
 				t.Fatal(err)
 			}
-			if err := p.conn.SetReadDeadline(time.Time{}); err != nil {
+			if _, err := p.conn.Read(); err != ErrInterrupted {
+				t.Fatalf("the next Read: %v", err)
+			}
+			if _, err := p.peer.Write([]byte(text)); err != nil {
 				t.Fatal(err)
 			}
 			b, err := p.conn.Read()
@@ -296,6 +301,12 @@ func TestSetReadDeadline(t *testing.T) {
 				t.Fatalf("then %v, want %s", err, text)
 			}
 			b.Release()
+		}
+		if err := p.conn.Interrupt(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := p.conn.TryRead(make([]byte, 1)); err != ErrWouldBlock {
+			t.Errorf("TryRead: %v", err)
 		}
 	})
 }

@@ -16,9 +16,8 @@ const (
 // fields are guarded by that wheel's lock.
 type Timer struct {
 	next, prev *Timer
-	tick       int64 // the tick at which it fires
+	tick       int64 // the tick at which it fires; 0 when it is idle
 	fn         func()
-	scheduled  bool
 }
 
 // Wheel is safe for concurrent use. Callbacks run one after the other on the wheel's own
@@ -54,7 +53,7 @@ func (w *Wheel) Schedule(t *Timer, d time.Duration, fn func()) {
 	if w.closed {
 		return
 	}
-	if t.scheduled {
+	if t.tick != 0 {
 		w.unlink(t)
 	}
 	due := time.Since(w.start) + max(d, 0)
@@ -70,7 +69,7 @@ func (w *Wheel) Schedule(t *Timer, d time.Duration, fn func()) {
 func (w *Wheel) Stop(t *Timer) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !t.scheduled {
+	if t.tick == 0 {
 		return false
 	}
 	w.unlink(t)
@@ -102,7 +101,6 @@ func (w *Wheel) link(t *Timer) {
 	}
 	w.heads[i] = t
 	w.filled[i/64] |= 1 << (i % 64)
-	t.scheduled = true
 	w.count++
 }
 
@@ -120,7 +118,7 @@ func (w *Wheel) unlink(t *Timer) {
 		t.next.prev = t.prev
 	}
 	t.next, t.prev = nil, nil
-	t.scheduled = false
+	t.tick = 0
 	w.count--
 }
 
@@ -158,7 +156,7 @@ func (w *Wheel) turn() {
 	w.done = max(w.done, now)
 	for _, t := range w.due {
 		// A callback that ran just before may have stopped or rescheduled this one.
-		if w.closed || !t.scheduled || t.tick > now {
+		if w.closed || t.tick == 0 || t.tick > now {
 			continue
 		}
 		w.unlink(t)

@@ -88,12 +88,14 @@ func (r *Reader) Next() (m Message, ok bool, err error) {
 	for {
 		if !r.inFrame {
 			if err := r.header(); err == errIncomplete {
+				r.in = nil // it is somebody else's buffer
 				return Message{}, false, nil
 			} else if err != nil {
 				return Message{}, false, err
 			}
 		}
 		if len(r.in) == 0 && r.left > 0 {
+			r.in = nil
 			return Message{}, false, nil
 		}
 		n := int(min(int64(len(r.in)), r.left))
@@ -238,6 +240,28 @@ func parseHeader(b []byte) (h ws.Header, n int, err error) {
 		n += 4
 	}
 	return h, n, nil
+}
+
+// Idle reports whether all that was fed has been handed out, and no message is under way.
+func (r *Reader) Idle() bool {
+	return !r.inFrame && r.headLen == 0 && r.messageOp == 0 && len(r.in) == 0
+}
+
+// Reset makes r as good as new, Limit and Deflated included.
+func (r *Reader) Reset() { *r = Reader{} }
+
+// IsFrame reports whether b is exactly one frame of a client's with that payload, which is less than 126 bytes long.
+func IsFrame(b []byte, op Op, payload string) bool {
+	const head = 2 + 4 // with the mask
+	if len(b) != head+len(payload) || b[0] != 0x80|byte(op) || b[1] != 0x80|byte(len(payload)) {
+		return false
+	}
+	for i := range len(payload) {
+		if b[head+i]^b[2+i%4] != payload[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // AppendHeader appends the header of an unmasked, unfragmented frame.
