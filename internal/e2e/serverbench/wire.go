@@ -51,7 +51,7 @@ func (w *wire) ServeHTTP(rw http.ResponseWriter, r *http.Request) {
 		return // it was answered
 	}
 	early, _ := buffered.Reader.Peek(buffered.Reader.Buffered())
-	p := &peer{conn: stream.New(conn)}
+	p := &peer{conn: stream.New(conn, nil)}
 	w.mu.Lock()
 	w.peers[p] = struct{}{}
 	w.mu.Unlock()
