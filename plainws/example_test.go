@@ -27,12 +27,15 @@ func (g *Lobby) Register(r *perch.Router) {
 }
 
 func (g *Lobby) HandleConnection(ctx context.Context, s *perch.Socket) error {
-	return s.Join(s.PathValue("room"))
+	return s.Join(room(s))
 }
 
 func (g *Lobby) Say(ctx context.Context, text string) (int, error) {
-	return len(text), g.Server().To(perch.SocketFrom(ctx).PathValue("room")).Emit("said", text)
+	return len(text), g.Server().To(room(perch.SocketFrom(ctx))).Emit("said", text)
 }
+
+// room has a prefix, so that nobody joins the room of another socket, whose name is its id.
+func room(s *perch.Socket) string { return "room:" + s.PathValue("room") }
 
 // A client that has nothing but a WebSocket.
 func ExampleAt() {
