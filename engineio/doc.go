@@ -36,6 +36,11 @@
 // written to gets one write with everything that was queued. What is sent later is written at once.
 // So pipelined traffic costs one system call per batch, and no byte waits for a slow handler.
 //
+// On Linux a plain TCP connection that has been quiet for a while gives its goroutine up and is parked:
+// what is left is its descriptor in an epoll set of the server's, and the session. The net.Conn that
+// net/http had is closed then, the descriptor duplicated before, so nobody else may count on it, such
+// as code that kept it in ConnContext. Elsewhere, over TLS and on wrapped connections the goroutine waits.
+//
 // # How a session writes
 //
 // There is no writer goroutine on a healthy connection. Append queues, Flush writes what the kernel

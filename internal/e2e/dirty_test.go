@@ -41,6 +41,14 @@ func TestDirtyDisconnects(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	w, err := connect(address, nil) // and one that is quiet long enough to be parked
+	if err != nil {
+		t.Fatal(err)
+	}
+	quietest()
+	if err := w.reset(); err != nil {
+		t.Fatal(err)
+	}
 	settled := func() bool { return srv.Engine().Sessions() == 0 && srv.Of("/").Len() == 0 }
 	eventually(t, "the first ones are gone", settled)
 	start := quietest()
