@@ -236,10 +236,9 @@ func TestSameRooms(t *testing.T) {
 		answered <- texts
 	}()
 	var id int
-	if question := p.read(); true {
-		if _, err := fmt.Sscanf(question, `{"id":%d,"event":"ask","data":1}`, &id); err != nil {
-			t.Fatal(question, err)
-		}
+	question := p.read()
+	if _, err := fmt.Sscanf(question, `{"id":%d,"event":"ask","data":1}`, &id); err != nil {
+		t.Fatal(question, err)
 	}
 	p.send(fmt.Sprintf(`{"data":"plain","id":%d}`, id))
 	if got := <-answered; !slices.Equal(got, []string{"io", "plain"}) {
