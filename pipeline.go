@@ -269,14 +269,14 @@ func safely(ctx context.Context, run stage, ec *ExecutionContext) (err error) {
 	return run(ctx, ec)
 }
 
-// cheapToBox reports whether a result is better handed on as it is than by a pointer,
-// which costs no allocation but keeps it from the encoder's short ways for scalars.
+// cheapToBox reports whether a result is better handed on as it is than by a pointer:
+// where it is a pointer or two itself, which boxing does not allocate.
 func cheapToBox[Out any]() bool {
-	switch k := reflect.TypeFor[Out]().Kind(); k {
-	case reflect.Struct, reflect.Array, reflect.Slice:
-		return false
-	default:
+	switch reflect.TypeFor[Out]().Kind() {
+	case reflect.Interface, reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan:
 		return true
+	default:
+		return false
 	}
 }
 

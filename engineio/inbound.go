@@ -5,18 +5,25 @@ import "errors"
 // errInbound is the cause of ReasonInboundOverflow.
 var errInbound = errors.New("engineio: peer sent more than twice the inbound bound while a handler waited for its ack")
 
+// inboundEvent is what an event counts for in Session.inbound, whose lower bits are for bytes: one number, so
+// that an event is counted in one step. There is room for many times what the options allow, because what comes is counted before
+// reading stops.
+const (
+	inboundEvent     = 1 << 40
+	maxInboundBytes  = 1 << 30
+	maxInboundEvents = 1 << 20
+)
+
 // Charge counts an event of the given size that waits for its handler; Discharge takes it off when it
 // was handled. Over Options.InboundBytes or InboundEvents the session stops reading until half of it
 // is handled, and its heartbeat stands still meanwhile (engine rule 6).
 func (s *Session) Charge(bytes int) {
-	s.inBytes.Add(int64(bytes))
-	s.inEvents.Add(1)
+	s.inbound.Add(inboundEvent + int64(bytes))
 }
 
 // Discharge takes an event off the inbound budget.
 func (s *Session) Discharge(bytes int) {
-	s.inBytes.Add(-int64(bytes))
-	s.inEvents.Add(-1)
+	s.inbound.Add(-inboundEvent - int64(bytes))
 	if s.paused.Load() && s.inboundWithin(1, 2) {
 		s.wakeReader()
 	}
@@ -52,8 +59,9 @@ func (s *Session) wakeReader() {
 
 // inboundWithin reports whether at most num/den of the inbound budget is in use.
 func (s *Session) inboundWithin(num, den int64) bool {
-	o := &s.server.opts
-	return s.inBytes.Load()*den <= int64(o.InboundBytes)*num && s.inEvents.Load()*den <= int64(o.InboundEvents)*num
+	o, inbound := &s.server.opts, s.inbound.Load()
+	bytes, events := inbound%inboundEvent, inbound/inboundEvent
+	return bytes*den <= int64(o.InboundBytes)*num && events*den <= int64(o.InboundEvents)*num
 }
 
 // admit is called by the reader after each message, and blocks while the inbound budget is used up.

@@ -118,7 +118,7 @@ type Options struct {
 	// Overflow is the policy at that bound. Zero means Disconnect.
 	Overflow Overflow
 	// InboundBytes and InboundEvents bound what one connection has sent and nobody has handled
-	// yet. Zero means 1 MiB and 1,024. See Session.Charge.
+	// yet. Zero means 1 MiB and 1,024; the most are 1 GiB and 1 << 20. See Session.Charge.
 	InboundBytes, InboundEvents int
 	// Logger gets refused origins and handler failures as warnings and connection errors at debug
 	// level. Nil means slog.Default().
@@ -150,6 +150,10 @@ func (o Options) withDefaults() (Options, error) {
 	number("OutboundPackets", &o.OutboundPackets, DefaultOutboundPackets)
 	number("InboundBytes", &o.InboundBytes, 1<<20)
 	number("InboundEvents", &o.InboundEvents, 1024)
+	if o.InboundBytes > maxInboundBytes || o.InboundEvents > maxInboundEvents {
+		errs = append(errs, fmt.Errorf("engineio: InboundBytes is %d and InboundEvents %d; at most %d and %d can be counted",
+			o.InboundBytes, o.InboundEvents, maxInboundBytes, maxInboundEvents))
+	}
 	number("HTTPCompressionThreshold", &o.HTTPCompressionThreshold, 1024)
 	if o.MaxPayload < 0 {
 		errs = append(errs, fmt.Errorf("engineio: MaxPayload is %d; it must not be negative", o.MaxPayload))

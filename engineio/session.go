@@ -125,9 +125,8 @@ type Session struct {
 	beatFn func()
 
 	// Inbound budget, see inbound.go.
-	inBytes  atomic.Int64
-	inEvents atomic.Int64
-	resume   chan struct{}
+	inbound atomic.Int64 // bytes, and events times inboundEvent
+	resume  chan struct{}
 
 	packets  int32
 	awaiting int32

@@ -149,8 +149,9 @@ func TestInboundIsBounded(t *testing.T) {
 	h := serve(t, Options{Engine: engineio.Options{InboundBytes: bound}})
 	n := h.Of("/")
 	sockets, goOn := arrivals(n), make(chan struct{})
-	handled := make(chan struct{}, 1<<20)
+	entered, handled := make(chan struct{}, 1<<20), make(chan struct{}, 1<<20)
 	n.Handle("x", func(context.Context, *Event) {
+		entered <- struct{}{}
 		<-goOn
 		handled <- struct{}{}
 	})
@@ -166,9 +167,13 @@ func TestInboundIsBounded(t *testing.T) {
 		}
 		return bytes
 	}
-	// Send until neither the server nor the kernel takes any more.
 	event := frames(`2["x","` + string(make0(size)) + `"]`)
-	rest, sent := event, 0
+	if _, err := c.conn.Write(event); err != nil {
+		t.Fatal(err)
+	}
+	within(t, entered) // the worker has taken this one alone; those that follow wait in the lane
+	// Send until neither the server nor the kernel takes any more.
+	rest, sent := event, 1
 	for len(rest) > 0 {
 		if err := c.conn.SetWriteDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
 			t.Fatal(err)

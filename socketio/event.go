@@ -49,6 +49,14 @@ const keepBuffer = 16 << 10
 // that panics has refused the message.
 func (e *Event) parse(c *conn, data []byte, binary bool) (err error) {
 	f, s := c.format(), c.server
+	if f.text {
+		e.text, err = parser.Text{}.Parse(&e.packet, e.text[:0], data, binary, s.limits)
+		return err
+	}
+	return e.parseForeign(f, s, data, binary)
+}
+
+func (e *Event) parseForeign(f *format, s *Server, data []byte, binary bool) (err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			s.opts.Logger.Error("socketio: panic in the parser", "parser", f.name, "panic", v, "stack", string(debug.Stack()))
@@ -212,11 +220,19 @@ func (a *Acker) answer(event string, args []any) error {
 
 // answerEvent builds the answer in dst, which it returns for reuse.
 func (s *Socket) answerEvent(dst []byte, id ackID, event string, args []any) ([]byte, error) {
+	f := s.conn.format()
+	if f.text {
+		text, attachments, err := parser.AppendAck(dst, s.ns.name, id.number, args)
+		if err != nil {
+			return dst, encodeError{"acknowledgement", err}
+		}
+		return text, s.transmit(parser.Encoded{Data: text, Attachments: attachments}, flags{})
+	}
 	o := parser.Outgoing{Type: parser.Ack, Namespace: s.ns.name, ID: id.number, RawID: id.raw, HasID: true, Args: args}
 	if event != "" && s.conn.plain != nil {
 		o.Type, o.Event = parser.Event, event
 	}
-	out, err := s.conn.format().parser.Append(dst, o)
+	out, err := f.parser.Append(dst, o)
 	if err != nil {
 		return dst, encodeError{"acknowledgement", err}
 	}

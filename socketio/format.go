@@ -12,6 +12,7 @@ import (
 // of plain ones.
 type format struct {
 	parser parser.Parser
+	text   bool                               // it is parser.Text, which is called past the interface, because that is the path of most
 	name   string                             // the parser's, under which a broadcast keeps its encoding
 	encode func(*adapter.Packet) (any, error) // encodeBroadcast
 	plain  bool
@@ -19,6 +20,8 @@ type format struct {
 
 func newFormat(p parser.Parser, plain bool) *format {
 	f := &format{parser: p, name: p.Format(), plain: plain}
+	_, text := p.(parser.Text)
+	f.text = text && !plain
 	f.encode = f.encodeBroadcast
 	return f
 }

@@ -12,17 +12,19 @@ type lane struct {
 	head, tail *Event
 	busy       bool // a worker has it, or is on its way
 	ended      bool // takes no more events
+
+	taken *Event // off the queue together; the worker's own
 }
 
 // push adds an event to the end; ok is false if the lane has ended.
-func (l *lane) push(e *Event) (start, ok bool) {
+func (l *lane) push(e *Event, c *coarse) (start, ok bool) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.ended {
+		l.mu.Unlock()
 		return false, false
 	}
 	if l.busy {
-		e.queued = clock()
+		e.queued = c.read()
 	}
 	if l.tail == nil {
 		l.head = e
@@ -32,6 +34,7 @@ func (l *lane) push(e *Event) (start, ok bool) {
 	l.tail = e
 	start = !l.busy
 	l.busy = true
+	l.mu.Unlock()
 	return start, true
 }
 
@@ -45,19 +48,22 @@ func (l *lane) end() (start bool) {
 	return start
 }
 
-// next takes the first event. Without one the worker has to let go of the lane, for good if last is true.
+// next is for the worker. It takes the first event. Without one the worker has to let go of the lane, for good if last is true.
 func (l *lane) next() (e *Event, last bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	e = l.head
-	if e == nil {
-		l.busy = l.ended // an ended lane needs no second worker
-		return nil, l.ended
+	if l.taken == nil {
+		l.mu.Lock()
+		l.taken = l.head
+		l.head, l.tail = nil, nil
+		if l.taken == nil {
+			last = l.ended
+			l.busy = last // an ended lane needs no second worker
+			l.mu.Unlock()
+			return nil, last
+		}
+		l.mu.Unlock()
 	}
-	if l.head = e.next; l.head == nil {
-		l.tail = nil
-	}
-	e.next = nil
+	e = l.taken
+	l.taken, e.next = e.next, nil
 	return e, false
 }
 

@@ -84,6 +84,8 @@ func TestLane(t *testing.T) {
 	t.Parallel()
 	const events = 10_000
 	var l lane
+	now := &coarse{wheel: wheel.New(wheelTick)}
+	t.Cleanup(now.wheel.Close)
 	var inside atomic.Bool
 	handled, done := 0, make(chan struct{})
 	work := func() {
@@ -105,7 +107,7 @@ func TestLane(t *testing.T) {
 		}
 	}
 	for i := range events {
-		start, ok := l.push(&Event{name: strconv.Itoa(i + 1)})
+		start, ok := l.push(&Event{name: strconv.Itoa(i + 1)}, now)
 		if !ok {
 			t.Fatal("refused before the end")
 		}
@@ -119,7 +121,7 @@ func TestLane(t *testing.T) {
 	if start := l.end(); start {
 		t.Error("ended twice")
 	}
-	if _, ok := l.push(new(Event)); ok {
+	if _, ok := l.push(new(Event), now); ok {
 		t.Error("an event after the end")
 	}
 	within(t, done)
@@ -142,8 +144,8 @@ func TestLateEvent(t *testing.T) {
 
 	var l lane
 	first, second := new(Event), new(Event)
-	l.push(first)
-	l.push(second)
+	l.push(first, &h.coarse)
+	l.push(second, &h.coarse)
 	if first.queued != 0 || second.queued == 0 {
 		t.Error("the wrong event is taken for one that waits")
 	}

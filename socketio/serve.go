@@ -290,7 +290,7 @@ func (s *Socket) shown(reason error) *ConnectError {
 // receive puts an event on the lane.
 func (s *Socket) receive(e *Event) {
 	e.socket = s
-	start, ok := s.lane.push(e)
+	start, ok := s.lane.push(e, &s.conn.server.coarse)
 	if !ok {
 		s.conn.discharge(e)
 		e.release()
@@ -404,10 +404,12 @@ func (s *Socket) fail(ctx context.Context, e *Event, err error) {
 
 // done lets go of an event, which the last to do so releases.
 func (s *Socket) done(e *Event) {
-	if e.aside.Add(-1) >= 0 {
-		return
+	if e.aside.Load() != 0 { // nobody adds to it once the handlers have returned
+		if e.aside.Add(-1) >= 0 {
+			return
+		}
+		e.aside.Store(0)
 	}
-	e.aside.Store(0)
 	s.conn.discharge(e)
 	e.release()
 }
@@ -435,7 +437,7 @@ func (s *Socket) checkLate(e *Event) {
 	if s.stage.warned {
 		return
 	}
-	if waited := clock() - e.queued; waited > lateAfter {
+	if waited := s.conn.server.coarse.read() - e.queued; waited > lateAfter {
 		s.stage.warned = true
 		s.conn.server.opts.Logger.Warn("socketio: event waited for the handler of another one of its socket",
 			"event", e.Name(), "waited", waited, "namespace", s.ns.name, "socket", s.id)

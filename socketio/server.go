@@ -34,7 +34,8 @@ type Server struct {
 	bundle            bundle
 	wheel             *wheel.Wheel
 	pool              pool
-	alone             bool // there is no cluster
+	coarse            coarse // of all lanes
+	alone             bool   // there is no cluster
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
@@ -78,7 +79,7 @@ func New(o Options) (*Server, error) {
 		alone:      alone,
 	}
 	s.recoverableFormat, s.encodeRecoverable = s.format.name+", offset", s.encodeWithOffset
-	s.pool.wheel = s.wheel
+	s.pool.wheel, s.coarse.wheel = s.wheel, s.wheel
 	s.live.Store(1)
 	s.engine, err = engineio.New(o.Engine, s.accept)
 	if err != nil {

@@ -235,18 +235,18 @@ func EscapeSize(b []byte) int {
 // beginning of something beyond ASCII. It looks at eight bytes at a time; the
 // lowest mark is exact, those above it may be carried over from it.
 func SkipPlain(b []byte, i int) int {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x8080808080808080
-	)
+	for len(b)-i >= 32 { // four at a time, because a branch costs more than they do
+		four := b[i : i+32 : i+32]
+		w0, w1 := binary.LittleEndian.Uint64(four), binary.LittleEndian.Uint64(four[8:])
+		w2, w3 := binary.LittleEndian.Uint64(four[16:]), binary.LittleEndian.Uint64(four[24:])
+		if (marks(w0)|marks(w1)|marks(w2)|marks(w3))&highs != 0 {
+			break
+		}
+		i += 32
+	}
 	for len(b)-i >= 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		marks := w - 0x20*ones
-		marks |= (w ^ '"'*ones) - ones
-		marks |= (w ^ '\\'*ones) - ones
-		marks |= w
-		if marks &= highs; marks != 0 {
-			return i + bits.TrailingZeros64(marks)/8
+		if m := marks(binary.LittleEndian.Uint64(b[i:])) & highs; m != 0 {
+			return i + bits.TrailingZeros64(m)/8
 		}
 		i += 8
 	}
@@ -257,6 +257,16 @@ func SkipPlain(b []byte, i int) int {
 		i++
 	}
 	return i
+}
+
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
+// marks sets the highest bit of bytes that are not plain, the lowest of which is exact.
+func marks(w uint64) uint64 {
+	return (w - 0x20*ones) | ((w ^ '"'*ones) - ones) | ((w ^ '\\'*ones) - ones) | w
 }
 
 // SkipSpace returns the index of the first byte from i on that is not space.

@@ -1,6 +1,7 @@
 package payload
 
 import (
+	"bytes"
 	"errors"
 	"reflect"
 
@@ -58,10 +59,8 @@ func plainString(raw []byte) (string, bool) {
 		return "", false
 	}
 	raw = raw[1 : len(raw)-1]
-	for _, c := range raw {
-		if c == '\\' {
-			return "", false
-		}
+	if bytes.IndexByte(raw, '\\') >= 0 {
+		return "", false
 	}
 	return string(raw), true
 }

@@ -31,8 +31,17 @@ func AppendEvent(dst []byte, namespace string, id uint64, hasID bool, event stri
 
 // AppendAck appends an ACK packet, or a BINARY_ACK, as [AppendEvent] does.
 func AppendAck(dst []byte, namespace string, id uint64, args []any) (out []byte, attachments [][]byte, err error) {
-	e, err := Text{}.Append(dst, Outgoing{Type: Ack, Namespace: namespace, ID: id, HasID: true, Args: args})
-	return e.Data, e.Attachments, err
+	var e encoder
+	start := len(dst)
+	dst = append(appendHeader(dst, Ack, namespace, id, true), '[')
+	if dst, err = e.list(dst, args, 0); err != nil {
+		return dst[:start], nil, err
+	}
+	dst = append(dst, ']')
+	if n := len(e.attachments); n > 0 {
+		dst = makeBinary(dst, start, n)
+	}
+	return dst, e.attachments, nil
 }
 
 // AppendConnect appends a CONNECT packet. The payload must be encoded as an
@@ -85,9 +94,9 @@ func (e *encoder) payload(dst []byte, o *Outgoing) ([]byte, error) {
 	case Event:
 		dst = append(dst, '[')
 		dst = jsonscan.AppendString(dst, o.Event)
-		return e.args(dst, start, o)
+		return e.args(dst, start, 1, o)
 	case Ack:
-		return e.args(append(dst, '['), start, o)
+		return e.args(append(dst, '['), start, 0, o)
 	case Connect, ConnectError:
 		if o.Data == nil && o.Type == Connect {
 			return dst, nil
@@ -99,17 +108,26 @@ func (e *encoder) payload(dst []byte, o *Outgoing) ([]byte, error) {
 	return dst, &EncodeError{Err: ErrType}
 }
 
-// args completes the array that was opened behind dst[:start].
-func (e *encoder) args(dst []byte, start int, o *Outgoing) ([]byte, error) {
-	for i, arg := range o.Args {
-		if len(dst) > start+1 {
+// list appends arguments, as elements of an array that has some already.
+func (e *encoder) list(dst []byte, args []any, before int) ([]byte, error) {
+	for i, arg := range args {
+		if before+i > 0 {
 			dst = append(dst, ',')
 		}
 		var err error
 		if dst, err = e.append(dst, arg, 0); err != nil {
 			e.attachments = nil
-			return dst[:start], &EncodeError{Argument: i, Err: err}
+			return dst, &EncodeError{Argument: i, Err: err}
 		}
+	}
+	return dst, nil
+}
+
+// args completes the array that was opened at dst[start] and has some elements already.
+func (e *encoder) args(dst []byte, start, before int, o *Outgoing) ([]byte, error) {
+	dst, err := e.list(dst, o.Args, before)
+	if err != nil {
+		return dst[:start], err
 	}
 	if o.Type == Event && o.Offset != "" && (!o.OffsetAfterString || endsInString(dst)) {
 		dst = append(dst, ',', '"')

@@ -83,7 +83,7 @@ func (o Outgoing) AppendData(dst []byte) ([]byte, error) {
 			return dst[:start], &EncodeError{Err: err}
 		}
 	} else if len(o.Args) > 1 {
-		if dst, err = e.args(append(dst, '['), start, &Outgoing{Type: Ack, Args: o.Args}); err != nil {
+		if dst, err = e.args(append(dst, '['), start, 0, &Outgoing{Type: Ack, Args: o.Args}); err != nil {
 			return dst, err
 		}
 	}
