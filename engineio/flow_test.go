@@ -316,12 +316,12 @@ func TestInboundBudget(t *testing.T) {
 		f := serve(t, Options{InboundBytes: 100_000}, func(s *Session) *handlerFunc {
 			session = s
 			return &handlerFunc{func(d []byte) {
-				s.Charge(len(d))
+				s.Charge(1, len(d))
 				peak.Store(max(peak.Load(), charged.Add(int64(len(d)))))
 				go func() {
 					<-release
 					charged.Add(-int64(len(d)))
-					s.Discharge(len(d))
+					s.Discharge(1, len(d))
 				}()
 			}, closed}
 		})
@@ -378,7 +378,7 @@ func TestInboundBudgetWhileAwaiting(t *testing.T) {
 		sessions <- s
 		return &handlerFunc{func(d []byte) {
 			if string(d) != "answer" {
-				s.Charge(1)
+				s.Charge(1, 1)
 			}
 			seen <- string(d)
 		}, closed}
@@ -403,7 +403,7 @@ func TestInboundBudgetWhileAwaiting(t *testing.T) {
 	}
 	session.Resume()
 	for range 15 {
-		session.Discharge(1)
+		session.Discharge(1, 1)
 	}
 	session.Await()
 	for range 25 {
@@ -431,11 +431,11 @@ func TestAwaitRoom(t *testing.T) {
 				for d := range events {
 					s.AwaitRoom(nil)
 					_ = s.SendText(d)
-					s.Discharge(len(d))
+					s.Discharge(1, len(d))
 				}
 			})
 			return &handlerFunc{func(d []byte) {
-				s.Charge(len(d))
+				s.Charge(1, len(d))
 				events <- append([]byte(nil), d...)
 			}, closed}
 		})

@@ -48,6 +48,8 @@ func (b *batch) begin() {
 	}
 	b.begun = true
 	s := b.session
+	// The body of a POST may still be on its way through the Handler when its session has moved to WebSocket.
+	s.turn.Lock()
 	s.mu.Lock()
 	s.holding = true
 	if s.awaitingPong && !s.refreshed {
@@ -65,15 +67,27 @@ func (b *batch) begin() {
 	}
 }
 
+// handOver lets the Handler do what it has put off. It is called before anything that ends the session.
+func (b *batch) handOver() {
+	if !b.begun {
+		return
+	}
+	if h, ok := b.session.handler.(Batcher); ok {
+		h.EndBatch()
+	}
+}
+
 // end lets the goroutines that the batch has woken run once, then flushes and lifts the hold. How
 // long they run does not matter: the hold belongs to the reader, never to a handler.
 func (b *batch) end() {
 	if !b.begun {
 		return
 	}
+	b.handOver()
 	b.begun = false
-	runtime.Gosched()
 	s := b.session
+	s.turn.Unlock()
+	runtime.Gosched()
 	s.mu.Lock()
 	s.holding = false
 	s.flushUnlock()

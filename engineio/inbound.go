@@ -14,16 +14,16 @@ const (
 	maxInboundEvents = 1 << 20
 )
 
-// Charge counts an event of the given size that waits for its handler; Discharge takes it off when it
-// was handled. Over Options.InboundBytes or InboundEvents the session stops reading until half of it
+// Charge counts events that wait for their handler, and their bytes; Discharge takes them off when they
+// were handled. Over Options.InboundBytes or InboundEvents the session stops reading until half of it
 // is handled, and its heartbeat stands still meanwhile (engine rule 6).
-func (s *Session) Charge(bytes int) {
-	s.inbound.Add(inboundEvent + int64(bytes))
+func (s *Session) Charge(events, bytes int) {
+	s.inbound.Add(inboundEvent*int64(events) + int64(bytes))
 }
 
-// Discharge takes an event off the inbound budget.
-func (s *Session) Discharge(bytes int) {
-	s.inbound.Add(-inboundEvent - int64(bytes))
+// Discharge takes events off the inbound budget.
+func (s *Session) Discharge(events, bytes int) {
+	s.inbound.Add(-inboundEvent*int64(events) - int64(bytes))
 	if s.paused.Load() && s.inboundWithin(1, 2) {
 		s.wakeReader()
 	}

@@ -26,6 +26,11 @@ type Handler interface {
 // the reference's first packets are too. Like the methods of Handler it may not block.
 type Opener interface{ HandleOpen() }
 
+// Batcher is a Handler that wants to know what belongs together: EndBatch is called when all that came at once has been given
+// to HandleMessage, all complete messages of one read of a WebSocket or of the body of one POST, and on the same goroutine; also
+// where the batch has to be interrupted. What the Handler has put off until then must be done now. It may not block either.
+type Batcher interface{ EndBatch() }
+
 // opened tells the Handler.
 func (s *Session) opened() {
 	if o, ok := s.handler.(Opener); ok {
@@ -119,6 +124,8 @@ type Session struct {
 	out   *outbox // what is queued; nil when that is nothing
 	bytes int     // queued or being written, and packets
 	room  chan struct{}
+
+	turn sync.Mutex // held during a batch, see batch.begin
 
 	// Heartbeat, see heartbeat.go. The timer is also the deadline of a closing session.
 	beat   wheel.Timer

@@ -378,6 +378,7 @@ func (ws *webSocket) handle(data []byte) bool {
 		if err != nil {
 			var violation *wsframe.Error
 			errors.As(err, &violation)
+			b.handOver()
 			ws.fail(ReasonTransportError, err, violation.Code)
 			return false
 		}
@@ -406,15 +407,18 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 			return true
 		}
 		if s.v3 != nil {
-			return ws.handled(s.handleText3(m.Payload, b))
+			reason, err := s.handleText3(m.Payload, b)
+			return reason == "" || ws.handled(b, reason, err)
 		}
-		return ws.handled(s.handleText(m.Payload, b))
+		reason, err := s.handleText(m.Payload, b)
+		return reason == "" || ws.handled(b, reason, err)
 	case wsframe.Binary:
 		if ws.trial != nil {
 			return false
 		}
 		if s.v3 != nil {
-			return ws.handled(s.handleBinary3(m.Payload, b))
+			reason, err := s.handleBinary3(m.Payload, b)
+			return reason == "" || ws.handled(b, reason, err)
 		}
 		b.begin()
 		s.deliver(m.Payload, true)
@@ -430,6 +434,7 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 			_, _ = ws.conn.Write([][]byte{wsframe.AppendClose(nil, code, "")})
 			return false
 		}
+		b.handOver()
 		s.mu.Lock()
 		s.peerDone = true
 		answered := s.state == draining && s.out == nil && !s.writing
@@ -444,11 +449,9 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 	return true
 }
 
-// handled ends the session if what became of a packet says so, and reports whether to read on.
-func (ws *webSocket) handled(reason Reason, err error) bool {
-	if reason == "" {
-		return true
-	}
+// handled ends the session because of what became of a packet, and reports whether to read on.
+func (ws *webSocket) handled(b *batch, reason Reason, err error) bool {
+	b.handOver()
 	status := wsframe.StatusNormal
 	if err != nil {
 		status = wsframe.StatusProtocol

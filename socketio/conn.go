@@ -18,7 +18,8 @@ import (
 type conn struct {
 	server     *Server
 	session    *engineio.Session
-	prev, next *conn // on the server's list, under its lock
+	prev, next *conn   // on the server's list, under its lock
+	intake     *intake // between the first message of a batch and its end; the reader's
 	legacy     *legacy
 	plain      *plain // nil: a client of Socket.IO
 
@@ -68,13 +69,21 @@ func (c *conn) HandleMessage(data []byte, binary bool) {
 	if binary && c.plain == nil && c.attach(data) {
 		return
 	}
-	e := events.Get().(*Event)
+	if c.intake == nil {
+		c.intake = intakes.Get().(*intake)
+	}
+	e := c.intake.event()
 	if err := e.parse(c, data, binary); err != nil {
 		e.release()
+		c.handOver()
 		c.abort(engineio.ReasonForcedClose, err) // S-93
 		return
 	}
 	c.legacy.splitQuery(&e.packet)
+	if c.gather(e) {
+		return
+	}
+	c.handOver() // before anything else, because it came before
 	c.mu.Lock()
 	over, awaited := c.over, c.partial != nil
 	s := c.addressee(e.packet.Namespace)
@@ -109,10 +118,12 @@ func (c *conn) HandleMessage(data []byte, binary bool) {
 func (c *conn) deliver(s *Socket, e *Event) {
 	switch e.packet.Type {
 	case parser.Event, parser.BinaryEvent:
-		if !e.charged {
-			c.charge(e, e.size())
+		if e.charged {
+			e.socket = s
+			s.receive(e, e)
+			return
 		}
-		s.receive(e)
+		c.beginIntake(s, e)
 	case parser.Ack, parser.BinaryAck:
 		c.discharge(e)
 		s.resolve(e)
@@ -169,7 +180,7 @@ func (c *conn) attach(data []byte) (done bool) {
 // charge counts a part of a packet against the inbound budget.
 func (c *conn) charge(e *Event, bytes int) {
 	e.charged = true
-	c.session.Charge(bytes)
+	c.session.Charge(1, bytes)
 }
 
 // discharge takes all parts of a packet off it.
@@ -178,10 +189,12 @@ func (c *conn) discharge(e *Event) {
 		return
 	}
 	e.charged = false
-	c.session.Discharge(e.size())
-	for _, a := range e.attachments[len(e.packet.Embedded):] {
-		c.session.Discharge(len(a))
+	n := e.size()
+	later := e.attachments[len(e.packet.Embedded):]
+	for _, a := range later {
+		n += len(a)
 	}
+	c.session.Discharge(1+len(later), n)
 }
 
 // connect begins a socket. It is pending when connect returns, so that however many CONNECT packets come in one payload,
@@ -290,11 +303,16 @@ func (c *conn) addressee(namespace []byte) *Socket {
 // the client connects again, because packets that it sent before it knew are no offence. Called with mu held.
 func (c *conn) find(namespace []byte) *Socket {
 	for s := c.sockets; s != nil; s = s.next {
-		if string(namespace) == s.ns.name || len(namespace) == 0 && s.ns.name == "/" {
+		if s.isIn(namespace) {
 			return s
 		}
 	}
 	return nil
+}
+
+// isIn reports whether a packet for that namespace is for s; nil stands for "/".
+func (s *Socket) isIn(namespace []byte) bool {
+	return string(namespace) == s.ns.name || len(namespace) == 0 && s.ns.name == "/"
 }
 
 // socket returns the connection's socket in a namespace.

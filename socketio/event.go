@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -39,8 +38,6 @@ type Event struct {
 }
 
 var errParserPanic = errors.New("the parser panicked")
-
-var events = sync.Pool{New: func() any { return new(Event) }}
 
 // keepBuffer is the largest buffer that is kept for reuse.
 const keepBuffer = 16 << 10
@@ -80,7 +77,13 @@ func (e *Event) size() int {
 	return n
 }
 
+// release gives an event back that nobody has any more.
 func (e *Event) release() {
+	e.clear()
+	events.Put(e)
+}
+
+func (e *Event) clear() {
 	if cap(e.text) > keepBuffer {
 		e.text, e.packet = nil, parser.Packet{}
 	}
@@ -91,7 +94,6 @@ func (e *Event) release() {
 	e.socket, e.name, e.attachments, e.packet.Embedded = nil, "", nil, nil
 	e.acked, e.acker = false, nil
 	e.charged, e.queued = false, 0
-	events.Put(e)
 }
 
 // Name is the event's name; that of an event named by a number is the number's text.
@@ -141,7 +143,9 @@ func (e *Event) Go(fn func()) {
 	aside := s.beginAside()
 	s.conn.server.pool.run(job(func() {
 		defer aside.Done()
-		defer s.done(e)
+		var spent chain
+		defer spent.release()
+		defer s.done(e, &spent)
 		s.call(s.Context(), func(context.Context, *Event) { fn() }, e)
 	}))
 }

@@ -16,22 +16,22 @@ type lane struct {
 	taken *Event // off the queue together; the worker's own
 }
 
-// push adds an event to the end; ok is false if the lane has ended.
-func (l *lane) push(e *Event, c *coarse) (start, ok bool) {
+// push adds events, linked by next, to the end; ok is false if the lane has ended.
+func (l *lane) push(first, last *Event, c *coarse) (start, ok bool) {
 	l.mu.Lock()
 	if l.ended {
 		l.mu.Unlock()
 		return false, false
 	}
 	if l.busy {
-		e.queued = c.read()
+		first.queued = c.read()
 	}
 	if l.tail == nil {
-		l.head = e
+		l.head = first
 	} else {
-		l.tail.next = e
+		l.tail.next = first
 	}
-	l.tail = e
+	l.tail = last
 	start = !l.busy
 	l.busy = true
 	l.mu.Unlock()

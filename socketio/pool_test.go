@@ -79,6 +79,8 @@ func TestPool(t *testing.T) {
 	})
 }
 
+func push(l *lane, e *Event, c *coarse) (start, ok bool) { return l.push(e, e, c) }
+
 // A lane has at most one worker at a time and keeps the order; the last worker is told so, once, and nothing comes after it.
 func TestLane(t *testing.T) {
 	t.Parallel()
@@ -107,7 +109,7 @@ func TestLane(t *testing.T) {
 		}
 	}
 	for i := range events {
-		start, ok := l.push(&Event{name: strconv.Itoa(i + 1)}, now)
+		start, ok := push(&l, &Event{name: strconv.Itoa(i + 1)}, now)
 		if !ok {
 			t.Fatal("refused before the end")
 		}
@@ -121,7 +123,7 @@ func TestLane(t *testing.T) {
 	if start := l.end(); start {
 		t.Error("ended twice")
 	}
-	if _, ok := l.push(new(Event), now); ok {
+	if _, ok := push(&l, new(Event), now); ok {
 		t.Error("an event after the end")
 	}
 	within(t, done)
@@ -144,8 +146,8 @@ func TestLateEvent(t *testing.T) {
 
 	var l lane
 	first, second := new(Event), new(Event)
-	l.push(first, &h.coarse)
-	l.push(second, &h.coarse)
+	push(&l, first, &h.coarse)
+	push(&l, second, &h.coarse)
 	if first.queued != 0 || second.queued == 0 {
 		t.Error("the wrong event is taken for one that waits")
 	}

@@ -50,12 +50,14 @@ func (s *Socket) run() {
 	}
 	s.stage.step = stepServing
 	s.stage.warned = false
+	var spent chain
+	defer spent.release()
 	for {
 		e, last := s.lane.next()
 		switch {
 		case e != nil:
 			s.conn.session.AwaitRoom(s.conn.server.stopping) // for the answers to the events before
-			s.handle(e)
+			s.handle(e, &spent)
 		case last:
 			s.stage.step = stepEnded
 			s.finish()
@@ -288,12 +290,17 @@ func (s *Socket) shown(reason error) *ConnectError {
 }
 
 // receive puts an event on the lane.
-func (s *Socket) receive(e *Event) {
-	e.socket = s
-	start, ok := s.lane.push(e, &s.conn.server.coarse)
+func (s *Socket) receive(first, last *Event) {
+	start, ok := s.lane.push(first, last, &s.conn.server.coarse)
 	if !ok {
-		s.conn.discharge(e)
-		e.release()
+		var spent chain
+		for e := first; e != nil; {
+			next := e.next
+			s.conn.discharge(e)
+			spent.add(e)
+			e = next
+		}
+		spent.release()
 		return
 	}
 	if start {
@@ -303,8 +310,8 @@ func (s *Socket) receive(e *Event) {
 
 // handle calls the handlers of an event, in the order they were registered. Events of a socket that was never connected, or
 // that the server has disconnected, are dropped; those that a client sent before it left are not.
-func (s *Socket) handle(e *Event) {
-	defer s.done(e)
+func (s *Socket) handle(e *Event, spent *chain) {
+	defer s.done(e, spent)
 	if s.stage.refused || !s.stage.admitted || s.state.Load() == stateExpelled {
 		return
 	}
@@ -402,8 +409,8 @@ func (s *Socket) fail(ctx context.Context, e *Event, err error) {
 	}
 }
 
-// done lets go of an event, which the last to do so releases.
-func (s *Socket) done(e *Event) {
+// done lets go of an event, which the last to do so puts with those that are spent.
+func (s *Socket) done(e *Event, spent *chain) {
 	if e.aside.Load() != 0 { // nobody adds to it once the handlers have returned
 		if e.aside.Add(-1) >= 0 {
 			return
@@ -411,7 +418,7 @@ func (s *Socket) done(e *Event) {
 		e.aside.Store(0)
 	}
 	s.conn.discharge(e)
-	e.release()
+	spent.add(e)
 }
 
 // call runs a handler; a panic ends it and nothing else.

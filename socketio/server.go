@@ -30,6 +30,7 @@ type Server struct {
 	encodeRecoverable func(*adapter.Packet) (any, error)
 	kept              adapter.Kept // for recovery, in all namespaces
 	limits            parser.Limits
+	gatherAtMost      int // see intake
 	engine            *engineio.Server
 	bundle            bundle
 	wheel             *wheel.Wheel
@@ -69,14 +70,15 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		bundle:     bundle{files: o.Client},
-		opts:       o,
-		format:     newFormat(o.Parser, false),
-		limits:     o.limits(),
-		wheel:      wheel.New(wheelTick),
-		namespaces: make(map[string]*Namespace),
-		drained:    make(chan struct{}),
-		alone:      alone,
+		bundle:       bundle{files: o.Client},
+		opts:         o,
+		format:       newFormat(o.Parser, false),
+		limits:       o.limits(),
+		gatherAtMost: gatherAtMost(o.Engine.InboundEvents),
+		wheel:        wheel.New(wheelTick),
+		namespaces:   make(map[string]*Namespace),
+		drained:      make(chan struct{}),
+		alone:        alone,
 	}
 	s.recoverableFormat, s.encodeRecoverable = s.format.name+", offset", s.encodeWithOffset
 	s.pool.wheel, s.coarse.wheel = s.wheel, s.wheel

@@ -83,9 +83,9 @@ func newSocket(c *conn, ns *Namespace, auth []byte) *Socket {
 
 // charge counts the socket against the inbound budget of its connection. Until CONNECT is answered, and from when it leaves until its
 // lane ends, it counts like an event that waits: a client that joins and leaves faster than hooks let it is not read from meanwhile.
-func (s *Socket) charge() { s.conn.session.Charge(len(s.handshake.auth)) }
+func (s *Socket) charge() { s.conn.session.Charge(1, len(s.handshake.auth)) }
 
-func (s *Socket) discharge() { s.conn.session.Discharge(len(s.handshake.auth)) }
+func (s *Socket) discharge() { s.conn.session.Discharge(1, len(s.handshake.auth)) }
 
 // setTicket makes the socket one that can be recovered, if it can.
 func (s *Socket) setTicket() {
