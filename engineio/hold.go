@@ -83,11 +83,28 @@ func (b *batch) end() {
 	if !b.begun {
 		return
 	}
+	b.leave()
+	runtime.Gosched()
+	b.lift()
+}
+
+// endAtOnce is end for a batch that nothing waits for.
+func (b *batch) endAtOnce() {
+	if b.begun {
+		b.leave()
+		b.lift()
+	}
+}
+
+// leave ends the reader's part: what the Handler was given is all.
+func (b *batch) leave() {
 	b.handOver()
 	b.begun = false
+	b.session.turn.Unlock()
+}
+
+func (b *batch) lift() {
 	s := b.session
-	s.turn.Unlock()
-	runtime.Gosched()
 	s.mu.Lock()
 	s.holding = false
 	s.flushUnlock()

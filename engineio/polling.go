@@ -5,10 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
-	"mime"
 	"net/http"
-	"strconv"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -25,10 +23,10 @@ const (
 	answerTimeout = 30 * time.Second
 )
 
-// poll is a GET that waits for something to say. Whoever takes it out of the session fills it in and
-// closes ready; the request's goroutine writes the answer.
+// poll is a GET, and what it is answered with. While one waits for something to say, whoever takes it out of the session fills
+// it in and closes ready; the request's goroutine writes the answer.
 type poll struct {
-	ready chan struct{}
+	ready chan struct{} // nil unless it has to wait
 	box   *outbox
 	noop  bool // nothing to say, but the client is to come back or go on with its upgrade
 	last  bool // the session is over
@@ -36,9 +34,8 @@ type poll struct {
 	moved bool // the session has upgraded meanwhile
 }
 
-// serveGet answers one poll.
-func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
-	p := &poll{ready: make(chan struct{})}
+// serveGet answers one poll; first is the one that opens the session.
+func (s *Session) serveGet(w http.ResponseWriter, r *http.Request, first bool) {
 	s.mu.Lock()
 	switch {
 	case s.state == closed:
@@ -56,46 +53,57 @@ func (s *Session) serveGet(w http.ResponseWriter, r *http.Request) {
 		s.end(ReasonTransportError, errors.New("engineio: overlapping polls"))
 		return
 	}
-	s.poll = p
 	if s.polled != nil {
 		close(s.polled)
 		s.polled = nil
 	}
-	p.late = s.state == draining
-	switch u := s.upgrade; {
-	case s.out != nil || s.state == draining:
-		s.answerPollUnlock()
-	case u != nil && u.trial.answered:
+	if s.out != nil || s.state == draining {
+		p := poll{late: s.state == draining}
+		s.fillLocked(&p)
+		s.mu.Unlock()
+		s.writePoll(w, r, &p, first)
+		return
+	}
+	p := s.awaitUnlock(w, r)
+	switch {
+	case p == nil:
+		s.end(ReasonTransportError, errors.New("engineio: the client aborted a poll"))
+	case p.moved:
+		s.server.refuse(w, r, CodeBadRequest, ContextTransportMismatch)
+	default:
+		s.writePoll(w, r, p, first)
+	}
+}
+
+// awaitUnlock makes a request wait for something to say; nil is a client that has gone. Called with mu held, releases it.
+func (s *Session) awaitUnlock(w http.ResponseWriter, r *http.Request) *poll {
+	p := &poll{ready: make(chan struct{})}
+	s.poll = p
+	if u := s.upgrade; u != nil && u.trial.answered {
 		noop := &u.trial.noop
 		s.mu.Unlock()
 		s.server.wheel.Schedule(noop, noopDelay, u.releasePoll)
-	default:
+	} else {
 		s.mu.Unlock()
 	}
-
 	// A foreign server's deadlines must not end the wait (engine rule 12).
-	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Time{})
+	_ = http.NewResponseController(w).SetReadDeadline(time.Time{})
 	select {
 	case <-p.ready:
+		return p
 	case <-r.Context().Done():
-		s.mu.Lock()
-		pending := s.poll == p
-		if pending {
-			s.poll = nil
-		}
-		s.mu.Unlock()
-		if pending {
-			s.end(ReasonTransportError, errors.New("engineio: the client aborted a poll"))
-			return
-		}
-		<-p.ready
 	}
-	if p.moved {
-		s.server.refuse(w, r, CodeBadRequest, ContextTransportMismatch)
-		return
+	s.mu.Lock()
+	pending := s.poll == p
+	if pending {
+		s.poll = nil
 	}
-	s.writePoll(w, r, control, p)
+	s.mu.Unlock()
+	if pending {
+		return nil
+	}
+	<-p.ready
+	return p
 }
 
 // answerPollUnlock hands the queue to the pending poll, if there is one. Called with mu held,
@@ -107,36 +115,36 @@ func (s *Session) answerPollUnlock() {
 		return
 	}
 	s.poll = nil
-	p.box, s.out = s.out, nil
-	// The end of the session has an answer of its own: clients act on it before they have handled the
-	// messages that stand before it, and would not hear that they were disconnected.
-	p.last = s.state == draining && p.box == nil
+	s.fillLocked(p)
 	s.mu.Unlock()
 	close(p.ready)
 }
 
+// fillLocked gives a poll what is queued, or the end of the session. Called with mu held.
+func (s *Session) fillLocked(p *poll) {
+	p.box, s.out = s.out, nil
+	// The end of the session has an answer of its own: clients act on it before they have handled the
+	// messages that stand before it, and would not hear that they were disconnected.
+	p.last = s.state == draining && p.box == nil
+}
+
 // writePoll writes the answer to a poll that is ready.
-func (s *Session) writePoll(w http.ResponseWriter, r *http.Request, control *http.ResponseController, p *poll) {
-	body, contentType := s.pollAnswer(p)
+func (s *Session) writePoll(w http.ResponseWriter, r *http.Request, p *poll, first bool) {
+	buf := bodies.Get().(*body)
+	defer buf.release()
+	var contentType []string
+	buf.b, contentType = s.pollAnswer(buf.b, p)
+	control := http.NewResponseController(w)
 	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	h := w.Header()
-	h.Set("Content-Type", contentType)
-	body = s.server.compress(h, r, p, body)
-	h.Set("Content-Length", strconv.Itoa(len(body)))
-	h.Set("Cache-Control", "no-store")
-	if param(r.URL.RawQuery, "sid") == "" {
+	answer := s.server.compress(h, r, p, buf.b)
+	s.server.setConstants(h, contentType)
+	if first {
 		s.opened()
 		s.server.setInitialHeaders(h, r, Polling, s.id)
 	}
-	s.server.setHeaders(h, r)
-	w.WriteHeader(http.StatusOK)
-	_, err := w.Write(body)
-	if flushErr := control.Flush(); err == nil && !errors.Is(flushErr, http.ErrNotSupported) {
-		err = flushErr
-	}
-	// The next request on this connection may belong to somebody else, on a server that sets no
-	// deadlines of its own.
-	_ = control.SetWriteDeadline(time.Time{})
+	// Nobody may close the connection in front of the last answer because the session is over.
+	err := s.server.writeAnswer(w, r, control, answer, p.last)
 	if p.box != nil {
 		s.mu.Lock()
 		s.wroteLocked(p.box)
@@ -164,32 +172,32 @@ func (s *Server) compress(h http.Header, r *http.Request, p *poll, body []byte) 
 	return c.Append(make([]byte, 0, len(body)/2), body)
 }
 
-// pollAnswer is the body of the answer to a poll, and its type.
-func (s *Session) pollAnswer(p *poll) (body []byte, contentType string) {
+// pollAnswer is the body of the answer to a poll, which may be appended to dst, and its type.
+func (s *Session) pollAnswer(dst []byte, p *poll) (body []byte, contentType []string) {
 	if s.v3 != nil {
-		return s.v3.pollAnswer(p)
+		body, text := s.v3.pollAnswer(p)
+		return body, []string{text}
 	}
-	return pollBody(p), "text/plain; charset=UTF-8"
+	return appendPoll(dst, p), payloadType
 }
 
-func pollBody(p *poll) []byte {
-	var body []byte
+func appendPoll(dst []byte, p *poll) []byte {
 	if p.box != nil {
-		body = make([]byte, 0, p.box.size)
+		dst = slices.Grow(dst, p.box.size)
 		for _, part := range p.box.parts {
-			body = appendPayload(body, p.box.frames(part))
+			dst = appendPayload(dst, p.box.frames(part))
 		}
 	}
-	if p.noop || p.late && len(body) == 0 {
-		body = append(body, packetNoop)
+	if p.noop || p.late && len(dst) == 0 {
+		dst = append(dst, packetNoop)
 	}
 	if p.last {
-		if len(body) > 0 {
-			body = append(body, separator)
+		if len(dst) > 0 {
+			dst = append(dst, separator)
 		}
-		body = append(body, packetClose)
+		dst = append(dst, packetClose)
 	}
-	return body
+	return dst
 }
 
 // servePost handles the packets of one POST. Of a session that is closing they are dropped, as they are over WebSocket: a
@@ -221,20 +229,22 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 
 	// A binary body is protocol 3's. It is answered, not left hanging (CVE-2026-59725).
-	media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	binary := media == "application/octet-stream"
+	media, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";")
+	binary := strings.EqualFold(strings.TrimSpace(media), "application/octet-stream")
 	if binary && s.v3 == nil {
 		s.server.refuse(w, r, CodeBadRequest, "binary body")
 		s.end(ReasonTransportError, errors.New("engineio: body of type application/octet-stream"))
 		return
 	}
+	// The server takes deadlines off when a body has been read, and when a request is answered: the next one on this
+	// connection may belong to somebody else.
 	control := http.NewResponseController(w)
 	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
-	body, err := s.readBody(w, r)
-	_ = control.SetReadDeadline(time.Time{})
-	var tooLarge *http.MaxBytesError
+	buf := bodies.Get().(*body)
+	defer buf.release()
+	err := buf.read(w, r, s.server.opts.MaxPayload)
 	switch {
-	case errors.As(err, &tooLarge):
+	case tooLarge(err):
 		// The session survives, as the reference's does (S-11).
 		posted()
 		s.server.refusePayload(w, r)
@@ -243,14 +253,14 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		s.server.refuse(w, r, CodeBadRequest, "body")
 		s.end(ReasonTransportError, fmt.Errorf("engineio: reading a body: %w", err))
 		return
-	case s.v3 == nil && !utf8.Valid(body):
+	case s.v3 == nil && !utf8.Valid(buf.b):
 		s.server.refuse(w, r, CodeBadRequest, "body is not UTF-8")
 		s.end(ReasonParseError, errors.New("engineio: body is not valid UTF-8"))
 		return
 	}
 
 	s.beginBody()
-	reason, err := s.handleBody(body, binary)
+	reason, err := s.handleBody(buf.b, binary)
 	s.endBody()
 	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
 	if err != nil {
@@ -266,23 +276,8 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	if agent := r.Header.Get("User-Agent"); strings.Contains(agent, ";MSIE") || strings.Contains(agent, "Trident/") {
 		h.Set("X-XSS-Protection", "0") // old Internet Explorer mangles answers without it
 	}
-	s.server.writeBody(w, r, http.StatusOK, "text/html", "ok")
-	_ = control.Flush()
-	_ = control.SetWriteDeadline(time.Time{})
-}
-
-func (s *Session) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	limit := s.server.opts.MaxPayload
-	if r.ContentLength > limit {
-		return nil, &http.MaxBytesError{Limit: limit}
-	}
-	var buf bytes.Buffer
-	if r.ContentLength > 0 {
-		// Not more in advance than a connection may cost: the length is only announced.
-		buf.Grow(int(min(r.ContentLength, 64<<10)) + bytes.MinRead)
-	}
-	_, err := io.Copy(&buf, http.MaxBytesReader(w, r.Body, limit))
-	return buf.Bytes(), err
+	s.server.setConstants(h, htmlType)
+	_ = s.server.writeAnswer(w, r, control, okAnswer, false)
 }
 
 func (s *Session) handleBody(body []byte, binary bool) (Reason, error) {
@@ -296,12 +291,15 @@ func (s *Session) handleBody(body []byte, binary bool) (Reason, error) {
 func (s *Session) handlePayload(body []byte) (Reason, error) {
 	b := batch{session: s}
 	defer b.end()
-	for {
+	for alone := true; ; alone = false {
 		packet, rest, more := bytes.Cut(body, []byte{separator})
 		if reason, err := s.handleText(packet, &b); reason != "" {
 			return reason, err
 		}
 		if !more {
+			if alone && s.betweenPolls() {
+				b.endAtOnce() // one message, whose answer has to wait for the next poll: yielding gathers nothing
+			}
 			return "", nil
 		}
 		body = rest
@@ -309,6 +307,13 @@ func (s *Session) handlePayload(body []byte) (Reason, error) {
 			return "", nil // ended meanwhile
 		}
 	}
+}
+
+// betweenPolls reports whether what is sent now has to wait for a poll to come.
+func (s *Session) betweenPolls() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.polling && s.poll == nil
 }
 
 // closedByPeer ends a session whose client said so: its pending poll gets a noop (spec 3.1). Clients

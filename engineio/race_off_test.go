@@ -2,4 +2,7 @@
 
 package engineio
 
-const manyUpgrades = 10_000
+const (
+	raceEnabled  = false
+	manyUpgrades = 10_000
+)

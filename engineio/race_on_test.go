@@ -2,5 +2,8 @@
 
 package engineio
 
-// The race detector makes everything ten times as slow.
-const manyUpgrades = 1_000
+const (
+	raceEnabled = true
+	// The race detector makes everything ten times as slow.
+	manyUpgrades = 1_000
+)

@@ -183,7 +183,7 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, sid string
 	case upgrade || t != Polling:
 		s.refuse(w, r, CodeBadRequest, ContextTransportMismatch)
 	case r.Method == http.MethodGet:
-		session.serveGet(w, r)
+		session.serveGet(w, r, false)
 	case r.Method == http.MethodPost:
 		session.servePost(w, r)
 	default:
@@ -195,7 +195,7 @@ func (s *Server) servePollingOpen(w http.ResponseWriter, r *http.Request, id str
 	session := s.newSession(r, Polling, id)
 	session.speak(r)
 	if s.openSession(session) {
-		session.serveGet(w, r)
+		session.serveGet(w, r, true)
 		return
 	}
 	s.refuse(w, r, CodeForbidden, "")
@@ -268,11 +268,13 @@ func (s *Server) Shutdown(ctx context.Context) error {
 // param returns a query parameter, the first of that name. It is url.Values without the map, for the
 // two or three parameters that every poll has.
 func param(query, name string) string {
-	for pair := range strings.SplitSeq(query, "&") {
-		k, v, _ := strings.Cut(pair, "=")
-		if k != name {
+	for more := true; more; _, query, more = strings.Cut(query, "&") {
+		v, ok := strings.CutPrefix(query, name)
+		if !ok || v != "" && v[0] != '=' && v[0] != '&' {
 			continue
 		}
+		v, _, _ = strings.Cut(v, "&")
+		v = strings.TrimPrefix(v, "=")
 		if strings.ContainsAny(v, "%+") {
 			if unescaped, err := url.QueryUnescape(v); err == nil {
 				return unescaped
