@@ -152,3 +152,16 @@ func TestShutdownAwaitsLastPolls(t *testing.T) {
 		f.close()
 	})
 }
+
+func TestParam(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ query, want string }{
+		{"", ""}, {"sid=a", "a"}, {"EIO=4&sid=a&t=b", "a"}, {"sid=a&sid=b", "a"}, {"sid&sid=b", ""}, {"sid=&sid=b", ""},
+		{"asid=x&sids=y&sid=z", "z"}, {"asid=x", ""}, {"sid=a=b", "a=b"}, {"sid=a%2Bb+c", "a+b c"}, {"sid=%zz", "%zz"}, {"t=sid&x=sid=", ""},
+		{"&&sid=a&", "a"},
+	} {
+		if got := param(tt.query, "sid"); got != tt.want {
+			t.Errorf("%q: %q, want %q", tt.query, got, tt.want)
+		}
+	}
+}

@@ -275,7 +275,7 @@ func param(query, name string) string {
 		}
 		v, _, _ = strings.Cut(v, "&")
 		v = strings.TrimPrefix(v, "=")
-		if strings.ContainsAny(v, "%+") {
+		if strings.IndexByte(v, '%') >= 0 || strings.IndexByte(v, '+') >= 0 {
 			if unescaped, err := url.QueryUnescape(v); err == nil {
 				return unescaped
 			}
