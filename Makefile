@@ -10,7 +10,7 @@ TIMES ?= 20
 
 # How long make chaos lasts. PERCH_CHAOS_SEED=n repeats what happened in an earlier run, which printed that.
 CHAOS ?= 10m
-# Arguments of make bench-client and make bench-compare.
+# Arguments of make bench-client, bench-compare, bench-growth and bench-hold.
 BENCHARGS ?=
 
 .DEFAULT_GOAL := help
@@ -54,6 +54,14 @@ bench-client: install ## the Go client beside the JavaScript one and coder/webso
 .PHONY: bench-compare
 bench-compare: install ## the server beside Node's, NestJS and WebSocket alone: tables with ratios (BENCHARGS="-rounds 1 -scenarios e1,b8")
 	@$(GO) run ./internal/e2e/serverbench $(BENCHARGS)
+
+.PHONY: bench-growth
+bench-growth: ## how the server's cost grows with connections and members: tables (BENCHARGS="-rounds 1 -servers perch")
+	@$(GO) run ./internal/e2e/serverbench -measure growth $(BENCHARGS)
+
+.PHONY: bench-hold
+bench-hold: ## 96,000 connections in six processes: memory, CPU, heartbeats (BENCHARGS="-processes 2 -held 16000 -hold 30s")
+	@$(GO) run ./internal/e2e/serverbench -measure hold $(BENCHARGS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)

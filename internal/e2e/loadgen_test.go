@@ -3,12 +3,14 @@
 package e2e
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"net/http/httptest"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/perch-go/perch/engineio"
@@ -51,10 +53,34 @@ func TestLoadgen(t *testing.T) {
 		"echo, 16":       {"-scenario echo -w 16 -size 1024", nil},
 		"echo, large":    {"-scenario echo -size 70000 -c 2", nil},
 		"echo, plain":    {"-scenario echo -w 16 -mode plain", nil},
+		"echo, in turns": {"-scenario echo -active 3", nil},
+		"echo, open": {"-scenario echo -rate 100 -w 4", func(figure func(string) float64) string {
+			if figure("asked") != 100 || figure("unanswered") != 0 || figure("max_us") <= 0 {
+				return "an answer to each of 100 a second"
+			}
+			return ""
+		}},
+		"echo, behind": {"-scenario echo -rate 1e7", func(figure func(string) float64) string {
+			// Half of them were due in the first half of the time. That each was answered at once does not count.
+			if figure("unanswered") == 0 || figure("p50_us") < figure("secs")*.4e6 {
+				return "times that begin when events are due"
+			}
+			return ""
+		}},
 		"connect":        {"-scenario connect", nil},
 		"connect, plain": {"-scenario connect -mode plain -headers browser", nil},
 		"bcast": {"-scenario bcast -depth 4", func(figure func(string) float64) string {
 			return about("ten deliveries for each broadcast", figure("rate")*figure("secs"), figure("broadcasts")*10, 50)
+		}},
+		"bcast, room": {"-scenario bcast -members 3", func(figure func(string) float64) string {
+			return about("three deliveries for each broadcast", figure("rate")*figure("secs"), figure("broadcasts")*3, 3)
+		}},
+		"bcast, room, plain": {"-scenario bcast -members 1 -mode plain", nil},
+		"bcast, open": {"-scenario bcast -rate 50", func(figure func(string) float64) string {
+			if figure("asked") != 500 || figure("unanswered") != 0 {
+				return "ten deliveries of each of 50 broadcasts a second"
+			}
+			return about("what was due", figure("broadcasts"), figure("secs")*50, 2)
 		}},
 		"bcast, plain": {"-scenario bcast -mode plain", func(figure func(string) float64) string {
 			return about("ten deliveries for each broadcast", figure("rate")*figure("secs"), figure("broadcasts")*10, 10)
@@ -115,7 +141,8 @@ func TestLoadgenNotices(t *testing.T) {
 		"nothing, poll":      {"-scenario polling -t 0.01", func(*socketio.Event) {}, "nothing was answered"},
 		"goes":               {"-scenario idle -gc=", func(e *socketio.Event) { e.Socket().Disconnect(true) }, "the server closed the connection"},
 		"two broadcasts":     {"-scenario bcast", nil, "a broadcast that was not asked for"},
-		"no namespace":       {"-ns /other -scenario hold", nil, `a wrong answer: "44/other`},
+		"all, not the room":  {"-scenario bcast -members 3", nil, "a broadcast that was not asked for"},
+		"no namespace":       {"-ns /other -scenario hold -gc=", nil, `a wrong answer: "44/other`},
 		"not its path":       {"-mode plain", nil, `no upgrade: "HTTP/1.1 400`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -125,11 +152,21 @@ func TestLoadgenNotices(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.Handle("echo", func(_ context.Context, e *socketio.Event) { tt.echo(e) })
-			s.Handle("bcast", func(_ context.Context, e *socketio.Event) {
+			emit := func(times int) func(context.Context, *socketio.Event) {
+				return func(_ context.Context, e *socketio.Event) {
+					var text string
+					_ = e.Decode(0, &text)
+					for range times {
+						_ = s.Emit("bcast", text)
+					}
+				}
+			}
+			s.Handle("bcast", emit(2))
+			s.Handle("room", emit(1))
+			s.Handle("join", func(_ context.Context, e *socketio.Event) {
 				var text string
 				_ = e.Decode(0, &text)
-				_ = s.Emit("bcast", text)
-				_ = s.Emit("bcast", text)
+				_ = e.Ack(text)
 			})
 			web := httptest.NewServer(s)
 			t.Cleanup(func() {
@@ -143,5 +180,38 @@ func TestLoadgenNotices(t *testing.T) {
 				t.Errorf("%v, %s: %v", err, stderr, out)
 			}
 		})
+	}
+}
+
+// Connections are held until who has started it has seen enough.
+func TestLoadgenHoldsUntilInterrupted(t *testing.T) {
+	t.Parallel()
+	addr := strings.TrimPrefix(start(t, conformance, "-profile", "bench"), "http://")
+	cmd := exec.Command(build(t, loadgen), "-scenario", "hold", "-addr", addr, "-c", "10", "-hold", "3600")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	if !lines.Scan() || !strings.HasPrefix(lines.Text(), "READY {") {
+		t.Errorf("%q", lines.Text())
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	var said struct {
+		Dead int     `json:"dead"`
+		Held float64 `json:"held_s"`
+	}
+	said.Dead = -1
+	lines.Scan()
+	if err := json.Unmarshal(lines.Bytes(), &said); err != nil || said.Dead != 0 || said.Held <= 0 || said.Held > 600 {
+		t.Errorf("%q: %v", lines.Bytes(), err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }

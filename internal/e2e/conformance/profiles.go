@@ -127,6 +127,8 @@ func (g *benchGateway) Options() perch.Options {
 func (g *benchGateway) Register(r *perch.Router) {
 	perch.On(r, "echo", g.Echo)
 	perch.OnEvent(r, "bcast", g.Bcast)
+	perch.On(r, "join", g.Join)
+	perch.OnEvent(r, "room", g.Room)
 }
 
 // Echo acks with its argument.
@@ -134,6 +136,16 @@ func (g *benchGateway) Echo(_ context.Context, s string) (string, error) { retur
 
 // Bcast sends its argument to every socket.
 func (g *benchGateway) Bcast(_ context.Context, s string) error { return g.Server().Emit("bcast", s) }
+
+// Join has the socket join the room of that name, and acks with it.
+func (g *benchGateway) Join(ctx context.Context, room string) (string, error) {
+	return room, perch.SocketFrom(ctx).Join(room)
+}
+
+// Room sends its argument to the room of that name.
+func (g *benchGateway) Room(_ context.Context, room string) error {
+	return g.Server().To(room).Emit("bcast", room)
+}
 
 // collect answers with the memory in use after two collections, what is free given
 // back to the system.

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"os"
 	"strconv"
@@ -24,16 +25,17 @@ type marks struct {
 
 func (g *generator) beginMeasuring() marks {
 	g.count, g.measuring = 0, true
-	return marks{g.now(), ownCPU(), serverCPU(g.pid), cores(), g.reads, g.writes}
+	g.from, g.to = g.now(), math.MaxInt64
+	return marks{g.from, ownCPU(), serverCPU(g.pid), cores(), g.reads, g.writes}
 }
 
-func (g *generator) endMeasuring(m marks) {
-	g.measuring = false
-	seconds := float64(g.now()-m.at) / 1e9
+// endMeasuring: each event, if they are due in an open loop, makes so many complete.
+func (g *generator) endMeasuring(m marks, each int) error {
+	g.measuring, g.to = false, g.now()
+	seconds := float64(g.to-m.at) / 1e9
 	rate := float64(g.count) / seconds
 	server := (serverCPU(g.pid) - m.server) / seconds
 	g.out["rate"], g.out["secs"] = rate, seconds
-	g.out["p50_us"], g.out["p99_us"], g.out["max_us"] = g.times.micros(.5), g.times.micros(.99), float64(g.times.max)/1e3
 	g.out["loadgen_cpu"], g.out["server_cpu"] = (ownCPU()-m.own)/seconds, server
 	if server > 0 {
 		g.out["per_server_cpu_s"] = rate / server
@@ -48,6 +50,12 @@ func (g *generator) endMeasuring(m marks) {
 		g.out["lg_reads_per_msg"] = float64(g.reads-m.reads) / float64(g.count)
 		g.out["lg_writes_per_msg"] = float64(g.writes-m.writes) / float64(g.count)
 	}
+	var err error
+	if g.due != nil {
+		err = g.finish(seconds, each)
+	}
+	g.out["p50_us"], g.out["p99_us"], g.out["max_us"] = g.times.micros(.5), g.times.micros(.99), float64(g.times.max)/1e3
+	return err
 }
 
 // ticksPerSecond is the unit of CPU times in /proc.

@@ -15,7 +15,8 @@ type dialect struct {
 	connect  []byte   // the packet that joins the namespace
 	pong     []byte   // frame
 	echoes   [][]byte // frames, by slot: the events that are acked
-	trigger  []byte   // frame that makes the server broadcast
+	trigger  []byte   // frame that makes the server broadcast, to the room if there is one
+	join     []byte   // frame that joins the room whose name is the payload; acked in slot 0
 	posted   string   // packet of the event that is acked, over polling
 	ackHead  string   // begins an ack; the slot follows
 	ackTail  string   // and then this
@@ -39,7 +40,8 @@ var dialects = map[string]func(p *plan) *dialect{
 			engine:   true,
 			connect:  frame(opText, "40"+namespace),
 			pong:     frame(opText, "3"),
-			trigger:  frame(opText, `42`+namespace+`["bcast","`+pad+`"]`),
+			trigger:  frame(opText, `42`+namespace+`["`+p.event()+`","`+pad+`"]`),
+			join:     frame(opText, `42`+namespace+`0["join","`+pad+`"]`),
 			posted:   `420["echo","` + pad + `"]`,
 			answered: `430["` + pad + `"]`,
 			ackHead:  `43` + namespace,
@@ -55,7 +57,8 @@ var dialects = map[string]func(p *plan) *dialect{
 		pad := padding(p.size)
 		d := &dialect{
 			path:    "/ws",
-			trigger: frame(opText, `{"event":"bcast","data":"`+pad+`"}`),
+			trigger: frame(opText, `{"event":"`+p.event()+`","data":"`+pad+`"}`),
+			join:    frame(opText, `{"event":"join","data":"`+pad+`","id":0}`),
 			ackHead: `{"id":`,
 			ackTail: `,"data":"` + pad + `"}`,
 			news:    `{"event":"bcast","data":"` + pad + `"}`,
@@ -79,6 +82,22 @@ var dialects = map[string]func(p *plan) *dialect{
 		}
 		return d
 	},
+}
+
+// event is the one that makes the server broadcast.
+func (p *plan) event() string {
+	if p.members > 0 {
+		return "room"
+	}
+	return "bcast"
+}
+
+// receivers is how many connections get a broadcast.
+func (p *plan) receivers() int {
+	if p.members > 0 {
+		return p.members
+	}
+	return p.connections
 }
 
 func padding(size int) string {

@@ -4,8 +4,12 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"io"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 )
@@ -110,10 +114,56 @@ func TestFlags(t *testing.T) {
 	}
 	for _, wrong := range []string{
 		"-scenario=x", "-mode=x", "-mode=raw -scenario=polling", "-c=0", "-w=0", "-w=10000", "-depth=0", "-conc=0", "-size=-1",
-		"-mode=raw -size=4", "-addr=x",
+		"-mode=raw -size=4", "-addr=x", "-active=-1", "-active=1 -w=2", "-active=1 -rate=1", "-rate=-1", "-rate=1e9", "-members=-1", "-c=2 -members=3", "-mode=raw -members=3",
+		"-members=3 -size=0",
 	} {
 		if _, err := parse(strings.Fields(wrong)); err == nil {
 			t.Errorf("%s passes", wrong)
 		}
+	}
+}
+
+// More connections than the process may have descriptors are refused before the first one is made.
+func TestEnoughFiles(t *testing.T) {
+	t.Parallel()
+	err := run(t.Context(), []string{"-c", "2000000000", "-addr", "127.0.0.1:1"}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "ulimit -Hn 2000000064") {
+		t.Error(err)
+	}
+}
+
+// An event counts from when it was due: one that had to wait, one that nobody answers, and one that was never sent.
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	g := &generator{plan: &plan{rate: 1e4, window: 2}, dialect: &dialect{echoes: make([][]byte, 2)}, start: time.Now(), out: map[string]any{}}
+	c := &connection{state: ready}
+	g.ring = []*connection{c}
+	g.openEcho()
+	g.due = func(n int) int64 { return int64(n + 1) }
+	if g.release(); g.released != 2 || !slices.Equal(c.sent, []int64{1, 2}) {
+		t.Errorf("%d were sent while the server gets warm, due at %v", g.released, c.sent)
+	}
+	if g.took(&g.times, 1, 2); g.times.n+g.lag.n > 0 {
+		t.Error("times count while the server gets warm")
+	}
+	g.from, g.to = 2, 10
+	c.sent[0] = 0
+	g.acked++
+	if g.release(); g.released != 3 || c.sent[0] != 3 || g.lag.n != 1 {
+		t.Errorf("%d were sent, %d times are known, due at %v", g.released, g.lag.n, c.sent)
+	}
+	g.took(&g.times, 1, 11)
+	g.took(&g.times, 9, 11)
+	g.took(&g.times, 10, 11)
+	if g.times.n != 1 {
+		t.Errorf("%d times", g.times.n)
+	}
+	g.err = errors.New("no turn")
+	if err := g.finish(1, 1); !errors.Is(err, g.err) {
+		t.Error(err)
+	}
+	const waiting = 8 // two that were sent, due at 2 and 3, and those due from 4 to 9
+	if g.out["unanswered"] != waiting || g.times.n != 1+waiting || g.out["behind"] != true || g.out["asked"] != 1e4 {
+		t.Errorf("%d times, %v", g.times.n, g.out)
 	}
 }

@@ -29,6 +29,9 @@ type generator struct {
 	err       error  // ends the loop
 	repeating bool   // what is acked is sent again
 	acked     int    // while not repeating
+	ring      []*connection
+	turnOf    int // where in the ring the next event goes
+	schedule
 
 	measuring     bool
 	count         uint64
@@ -71,6 +74,8 @@ type connection struct {
 	message  []byte  // what there is of a fragmented one
 	sent     []int64 // when, by slot; 0 is never
 	received int     // broadcasts
+	pings    int
+	outside  bool // of the room: none is for it
 	began    int64
 	echoed   int64 // polling: when the last ack came
 	sid      string
@@ -114,14 +119,14 @@ const failures = 50
 
 // connectAll opens all connections and tells how many seconds that took.
 func (g *generator) connectAll() (float64, error) {
-	const patience = 20e9
+	patience := 20e9 + float64(g.connections)*1e6
 	begin := g.now()
 	for g.ready < g.connections && g.err == nil {
 		for g.opened < g.connections && g.pending < g.concurrent && g.err == nil {
 			g.dial()
 		}
 		g.turn()
-		if g.dead > 0 && g.ready+g.dead >= g.connections || g.now() > begin+patience {
+		if g.dead > 0 && g.ready+g.dead >= g.connections || float64(g.now()-begin) > patience {
 			break
 		}
 	}
@@ -252,13 +257,17 @@ func (g *generator) drop(c *connection) {
 
 // turn waits a moment for events and handles them.
 func (g *generator) turn() {
-	const moment = 20 // ms
+	const often = 64 // events before what is due meanwhile is sent
+	g.release()
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(g.epoll), uintptr(unsafe.Pointer(&g.events[0])),
-		uintptr(len(g.events)), moment, 0, 0)
+		uintptr(len(g.events)), uintptr(g.pause()), 0, 0)
 	if errno != 0 {
 		return // interrupted
 	}
 	for i := range g.events[:n] {
+		if i%often == often-1 {
+			g.release()
+		}
 		c := g.byFD[g.events[i].Fd]
 		if c == nil {
 			continue

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -11,10 +12,14 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"syscall"
+
+	"github.com/perch-go/perch/internal/e2e/bench"
 )
 
 // plan is what the flags say.
@@ -25,7 +30,9 @@ type plan struct {
 	mode, path, namespace, headers string
 
 	connections, window, size, depth int
+	active, members                  int
 	concurrent                       int
+	rate                             float64
 	sources, sourceNet               int
 	seconds, warm, settle, hold      float64
 	pid                              int
@@ -37,7 +44,9 @@ func main() {
 	runtime.GOMAXPROCS(1)
 	runtime.LockOSThread()
 	debug.SetGCPercent(400)
-	switch err := run(os.Args[1:], os.Stdout); {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	switch err := run(ctx, os.Args[1:], os.Stdout); {
 	case err == nil, errors.Is(err, flag.ErrHelp):
 	default:
 		fmt.Fprintln(os.Stderr, "loadgen:", err)
@@ -45,17 +54,20 @@ func main() {
 	}
 }
 
-func run(args []string, out io.Writer) error {
+func run(ctx context.Context, args []string, out io.Writer) error {
 	p, err := parse(args)
 	if err != nil {
 		return err
+	}
+	if err := bench.EnoughFiles(p.connections); err != nil {
+		return fmt.Errorf("-c: %w", err)
 	}
 	g, err := newGenerator(p)
 	if err != nil {
 		return err
 	}
 	defer g.close()
-	err = scenarios[p.scenario](g, out)
+	err = scenarios[p.scenario](ctx, g, out)
 	if err == nil && g.dead > 0 {
 		err = fmt.Errorf("%d connections failed, the first: %s", g.dead, g.why)
 	}
@@ -79,6 +91,9 @@ func parse(args []string) (*plan, error) {
 	flags.StringVar(&p.namespace, "ns", "/", "namespace")
 	flags.IntVar(&p.connections, "c", 100, "connections")
 	flags.IntVar(&p.window, "w", 1, "events in flight on each connection")
+	flags.IntVar(&p.active, "active", 0, "of echo: connections that have an event in flight at a time, in turns; 0: all, each with -w of them")
+	flags.Float64Var(&p.rate, "rate", 0, "of echo: events due per second on all connections together; of bcast: broadcasts; 0: one when another is complete")
+	flags.IntVar(&p.members, "members", 0, "of bcast: connections that join a room, to which the broadcasts go; 0: they go to all")
 	flags.IntVar(&p.size, "size", 32, "bytes of payload")
 	flags.Float64Var(&p.seconds, "t", 8, "seconds measured")
 	flags.Float64Var(&p.warm, "warm", 1, "seconds before that")
@@ -89,7 +104,7 @@ func parse(args []string) (*plan, error) {
 	flags.IntVar(&p.sources, "srcs", 8, "number of source addresses 127.0.x.y; 0: the system chooses")
 	flags.IntVar(&p.sourceNet, "srcbase", 1, "their third number")
 	flags.Float64Var(&p.settle, "settle", 3, "seconds before memory is looked at")
-	flags.Float64Var(&p.hold, "hold", 0, "seconds that connections are held")
+	flags.Float64Var(&p.hold, "hold", 0, "seconds that connections are held, less if it is interrupted")
 	flags.StringVar(&p.label, "label", "", "goes into the output")
 	flags.StringVar(&p.headers, "headers", "plain", "those of the upgrade request: plain, or a browser's")
 	if err := flags.Parse(args); err != nil {
@@ -111,6 +126,12 @@ func parse(args []string) (*plan, error) {
 		return nil, fmt.Errorf("-c, -w, -conc and -depth are 1 or more, and -depth at most %d", inFlight)
 	case p.window > mostSlots:
 		return nil, fmt.Errorf("-w is at most %d", mostSlots)
+	case p.active < 0, p.active > 0 && (p.window > 1 || p.rate > 0):
+		return nil, errors.New("-active is 0 or more, and goes with neither -w nor -rate")
+	case p.rate < 0, p.rate > mostPerSecond:
+		return nil, fmt.Errorf("-rate is 0 or more, and at most %d", int(mostPerSecond))
+	case p.members < 0, p.members > p.connections, p.members > 0 && (p.mode == "raw" || p.size == 0):
+		return nil, errors.New("-members is at most -c, and needs a -mode with rooms and a -size, for the payload is the room's name")
 	case p.size < 0, p.mode == "raw" && p.size < slotDigits+1:
 		return nil, fmt.Errorf("-size is 0 or more, and in -mode raw at least %d", slotDigits+1)
 	}

@@ -71,6 +71,7 @@ func (g *generator) received(c *connection, b []byte, now int64) {
 func (g *generator) control(c *connection, op byte, payload []byte) {
 	switch op {
 	case opPing:
+		c.pings++
 		g.pings++
 		g.answers = append(g.answers, frame(opPong, string(payload))...)
 	case opClose:
@@ -90,6 +91,7 @@ func (g *generator) message(c *connection, m []byte, now int64) {
 	switch {
 	case !g.engine:
 	case string(m) == "2":
+		c.pings++
 		g.pings++
 		g.answers = append(g.answers, g.pong...)
 		return
@@ -129,44 +131,60 @@ func (g *generator) isAcked(c *connection, slot int, now int64) {
 		return
 	}
 	if g.measuring {
-		g.times.add(now - c.sent[slot])
 		g.count++
 	}
-	if g.repeating {
+	g.took(&g.times, c.sent[slot], now)
+	if g.repeating && g.active == 0 {
 		c.sent[slot] = now
 		g.answers = append(g.answers, g.echoes[slot]...)
-	} else {
-		c.sent[slot] = 0
-		g.acked++
+		return
+	}
+	c.sent[slot] = 0
+	g.acked++
+	if g.repeating {
+		g.rotate(now)
+	}
+}
+
+// rotate sends an event on the next connection that has none in flight.
+func (g *generator) rotate(now int64) {
+	for range g.ring {
+		c := g.ring[g.turnOf]
+		g.turnOf = (g.turnOf + 1) % len(g.ring)
+		if c.state == ready && c.sent[0] == 0 {
+			c.sent[0] = now
+			g.send(c, g.echoes[0])
+			return
+		}
 	}
 }
 
 // isDelivered is when a broadcast has come.
 func (g *generator) isDelivered(c *connection, now int64) {
-	if c.received >= g.cast {
+	if c.outside || c.received >= g.cast {
 		g.fail(c, "a broadcast that was not asked for")
 		return
 	}
 	i := c.received % inFlight
 	c.received++
 	if g.measuring {
-		g.times.add(now - g.castAt[i])
 		g.count++
 	}
-	if g.delivered[i]++; int(g.delivered[i]) < g.connections {
+	g.took(&g.times, g.castAt[i], now)
+	if g.delivered[i]++; int(g.delivered[i]) < g.receivers() {
 		return
 	}
 	g.delivered[i] = 0
 	g.complete++
-	if g.measuring {
-		g.rounds.add(now - g.castAt[i])
+	g.took(&g.rounds, g.castAt[i], now)
+	if g.rate == 0 {
+		g.broadcast(g.now())
 	}
-	g.broadcast()
 }
 
-// broadcast triggers one.
-func (g *generator) broadcast() {
-	g.castAt[g.cast%inFlight] = g.now()
+// broadcast triggers one, which was due then.
+func (g *generator) broadcast(due int64) {
+	g.castAt[g.cast%inFlight] = due
 	g.cast++
 	g.send(g.caster, g.trigger)
 }

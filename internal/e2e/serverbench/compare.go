@@ -21,8 +21,24 @@ const module = "github.com/perch-go/perch/internal/e2e/"
 // patience is how long one measurement may take beside what it is told to.
 const patience = 2 * time.Minute
 
-// compare has every server measured in turns and prints the medians, also of what was measured before something failed.
-func (p *plan) compare(ctx context.Context, out io.Writer) (err error) {
+// runner measures, and prints what came of it.
+type runner struct {
+	*plan
+	places places
+	out    io.Writer // for tables
+	record io.Writer // for all that the generator says
+	all    results
+}
+
+// modes are what can be measured.
+var modes = map[string]func(*runner, context.Context) error{
+	"compare": (*runner).compare,
+	"growth":  (*runner).growth,
+	"hold":    (*runner).hold,
+}
+
+// measured does what the plan says with programs made for it.
+func (p *plan) measured(ctx context.Context, out io.Writer) (err error) {
 	folder, err := os.MkdirTemp("", "serverbench-")
 	if err != nil {
 		return err
@@ -37,40 +53,49 @@ func (p *plan) compare(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	record := io.Discard
+	r := &runner{p, places, out, io.Discard, results{}}
 	if p.json != "" {
 		f, err := os.Create(p.json)
 		if err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, f.Close()) }()
-		record = f
+		r.record = f
 	}
-	all := results{}
+	fmt.Fprintf(out, "%s\n\n", about(ctx))
+	return modes[p.mode](r, ctx)
+}
+
+// compare has every server measured in turns and prints the medians, also of what was measured before something failed.
+func (r *runner) compare(ctx context.Context) error {
 	defer func() {
-		if len(all) > 0 {
-			all.tables(out, p.scenarios, p.servers)
+		if len(r.all) > 0 {
+			r.all.tables(r.out, r.scenarios, r.servers)
 		}
 	}()
-	fmt.Fprintf(out, "%s\n\n", about(ctx))
-	for round := range p.rounds {
-		for _, scenario := range p.scenarios {
-			if round >= p.roundsOf(scenario) {
+	return r.inTurns(ctx, r.scenarios, r.servers)
+}
+
+// inTurns measures each scenario of each server once in a round.
+func (r *runner) inTurns(ctx context.Context, scenarios []scenario, servers []server) error {
+	for round := range r.rounds {
+		for _, scenario := range scenarios {
+			if round >= r.roundsOf(scenario) {
 				continue
 			}
-			for _, server := range p.servers {
+			for _, server := range servers {
 				if scenario.sio && server.mode != "sio" {
 					continue
 				}
-				r, err := p.measure(ctx, places, server, scenario)
+				once, err := r.measure(ctx, server, scenario)
 				if err != nil {
 					return fmt.Errorf("%s, %s: %w", server, scenario, err)
 				}
-				all.add(scenario, server, r)
-				fmt.Fprintf(os.Stderr, "round %d: %-5s %-5s %s\n", round+1, scenario, server, r.describe(scenario))
-				said := maps.Clone(r.figures)
-				said["server"], said["scenario"], said["round"], said["others"] = server.name, scenario.name, round+1, r.others
-				if err := json.NewEncoder(record).Encode(said); err != nil {
+				r.all.add(scenario, server, once)
+				fmt.Fprintf(os.Stderr, "round %d: %-5s %-5s %s\n", round+1, scenario, server, once.describe(scenario))
+				said := maps.Clone(once.figures)
+				said["server"], said["scenario"], said["round"], said["others"] = server.name, scenario.name, round+1, once.others
+				if err := json.NewEncoder(r.record).Encode(said); err != nil {
 					return err
 				}
 			}
@@ -80,19 +105,19 @@ func (p *plan) compare(ctx context.Context, out io.Writer) (err error) {
 }
 
 // measure has the generator measure a new process of a server, undisturbed as far as possible.
-func (p *plan) measure(ctx context.Context, places places, s server, what scenario) (result, error) {
-	quiet := bench.Quiet{Wait: p.wait, Again: p.again}
+func (r *runner) measure(ctx context.Context, s server, what scenario) (result, error) {
+	quiet := bench.Quiet{Wait: r.wait, Again: r.again}
 	if what.figure == memory {
 		quiet.Again = 0 // it is the same on a busy machine
 	}
 	figures, others, err := bench.Undisturbed(ctx, quiet, func(ctx context.Context) (map[string]any, float64, error) {
-		ctx, cancel := context.WithTimeout(ctx, p.warm+p.time+2*p.settle+patience)
+		ctx, cancel := context.WithTimeout(ctx, r.warm+r.time+2*r.settle+patience)
 		defer cancel()
-		running, err := s.start(ctx, places)
+		running, err := s.start(ctx, r.places)
 		if err != nil {
 			return nil, 0, err
 		}
-		generator := bench.Pinned(ctx, 1, places["loadgen"], p.generator(what, s.mode, running.addr, running.cmd.Process.Pid)...)
+		generator := bench.Pinned(ctx, 1, r.places["loadgen"], r.generator(what, s.mode, running.addr, running.cmd.Process.Pid)...)
 		var complaints bytes.Buffer
 		generator.Stderr = &complaints
 		generator.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1")

@@ -2,8 +2,8 @@
 //
 //	go run ./internal/e2e/serverbench -rounds 5
 //
-// prints a table of medians and of ratios to the first server. The servers do the same: ack "echo" with its argument, and
-// emit "bcast" with its argument to everybody.
+// prints a table of medians and of ratios to the first server. The servers do the same: ack "echo" with its argument, emit
+// "bcast" with its argument to everybody, and have rooms (but for wire).
 //
 //	node   the reference server, npm's socket.io (socketio.mjs)
 //	nest   a gateway of NestJS (nest.mjs)
@@ -14,6 +14,12 @@
 //
 // Further ones, such as an older build of ours, are named by -with: the program has to print "listening on HOST:PORT" when
 // it is ready, and to answer GET /gc after two collections.
+//
+// That is -measure compare. The others measure perch, or each of -servers by itself:
+//
+//	growth  how cost grows: CPU time for each event at half of the capacity with 100 to 10,000 connections (an open loop),
+//	        cost of 1 to 16,000 connections in one process, of rooms with 1 to 10,000 members
+//	hold    16,000 connections in each of six processes: memory, CPU time, heartbeats answered, none lost
 //
 // Each measurement is a new server process, and one of internal/e2e/loadgen, which describes what is measured; the servers
 // take turns within each round, so that a drift of the machine's speed falls on all of them. On Linux, without which there

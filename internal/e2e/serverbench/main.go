@@ -6,8 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/signal"
+	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -23,8 +26,15 @@ type plan struct {
 	idle        int           // connections of idle and idleb
 	warm, time  time.Duration
 	settle      time.Duration
+	mode        string
 	scenarios   []scenario
 	servers     []server
+	half        []int // connections that together have half of the capacity in events
+	connected   []int // connections in one process
+	rooms       []int // members, the most of these is how many are connected
+	processes   int   // of hold
+	held        int   // connections of each
+	holdFor     time.Duration
 	scripts     string // where those of the servers in JavaScript are
 	json        string // file for all that the generator says, empty: none
 
@@ -50,12 +60,13 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if p.wire {
 		return serveWire(ctx, out)
 	}
-	return p.compare(ctx, out)
+	return p.measured(ctx, out)
 }
 
 func parse(args []string) (*plan, error) {
 	p := new(plan)
 	flags := flag.NewFlagSet("serverbench", flag.ContinueOnError)
+	flags.StringVar(&p.mode, "measure", "compare", "what to measure: "+strings.Join(slices.Sorted(maps.Keys(modes)), ", "))
 	flags.IntVar(&p.rounds, "rounds", 5, "how often everything is measured, memory twice at most; what is printed are medians")
 	flags.IntVar(&p.again, "again", 3, "how often a measurement is made again if others have used the machine meanwhile")
 	flags.DurationVar(&p.wait, "wait", 10*time.Second, "how long to wait for others to leave the machine alone, before each")
@@ -65,8 +76,15 @@ func parse(args []string) (*plan, error) {
 	flags.DurationVar(&p.warm, "warm", 600*time.Millisecond, "how long a server is under load before it is measured")
 	flags.DurationVar(&p.time, "time", 3*time.Second, "how long it is measured")
 	flags.DurationVar(&p.settle, "settle", 1500*time.Millisecond, "how long connections are left alone before memory is looked at")
-	scenarios := flags.String("scenarios", names(allScenarios), "what to measure")
-	servers := flags.String("servers", names(allServers), "whom to measure; the others are compared with the first one")
+	p.half, p.connected, p.rooms = []int{100, 1000, 10_000}, []int{1, 10, 100, 1000, 4000, 16_000}, []int{1, 10, 100, 1000, 10_000}
+	flags.Func("half", "`connections` of growth that share half of the capacity (default 100,1000,10000)", numbers(&p.half))
+	flags.Func("connected", "`connections` of growth in one process (default 1,10,100,1000,4000,16000)", numbers(&p.connected))
+	flags.Func("rooms", "`members` of growth's rooms; the largest is how many are connected (default 1,10,100,1000,10000)", numbers(&p.rooms))
+	flags.IntVar(&p.processes, "processes", 6, "servers of hold")
+	flags.IntVar(&p.held, "held", 16_000, "connections of each of them")
+	flags.DurationVar(&p.holdFor, "hold", time.Minute, "how long they are held; two heartbeats are 50 s")
+	scenarios := flags.String("scenarios", names(allScenarios), "what to compare")
+	servers := flags.String("servers", "", "whom to measure (default perch, and of compare "+names(allServers)+"); compare compares the others with the first one")
 	flags.Func("with", "`name=command` of a Socket.IO server to measure too; may be repeated", func(s string) error {
 		name, command, ok := strings.Cut(s, "=")
 		if !ok || strings.TrimSpace(command) == "" {
@@ -81,6 +99,18 @@ func parse(args []string) (*plan, error) {
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}
+	if modes[p.mode] == nil {
+		return nil, fmt.Errorf("there is no %q for -measure: choose from %s", p.mode, strings.Join(slices.Sorted(maps.Keys(modes)), ", "))
+	}
+	if p.rounds < 1 || p.processes < 1 || p.held < 1 {
+		return nil, errors.New("-rounds, -processes and -held are 1 or more")
+	}
+	if *servers == "" {
+		*servers = "perch"
+		if p.mode == "compare" {
+			*servers = names(allServers)
+		}
+	}
 	var err error
 	if p.scenarios, err = choose(allScenarios, *scenarios, "scenarios"); err != nil {
 		return nil, err
@@ -88,6 +118,21 @@ func parse(args []string) (*plan, error) {
 	chosen, err := choose(allServers, *servers, "servers")
 	p.servers = append(chosen, p.servers...)
 	return p, err
+}
+
+// numbers reads a flag that lists some, each 1 or more.
+func numbers(to *[]int) func(string) error {
+	return func(s string) error {
+		*to = nil
+		for field := range strings.SplitSeq(s, ",") {
+			n, err := strconv.Atoi(field)
+			if err != nil || n < 1 {
+				return fmt.Errorf("want numbers of 1 or more, not %q", field)
+			}
+			*to = append(*to, n)
+		}
+		return nil
+	}
 }
 
 type named interface{ String() string }

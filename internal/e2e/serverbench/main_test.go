@@ -162,3 +162,74 @@ func TestFlags(t *testing.T) {
 		t.Error("memory is measured as often as rates")
 	}
 }
+
+// tableOf is rows of the table whose head begins so.
+func tableOf(out, head string) map[string][]string {
+	for part := range strings.SplitSeq(out, "\n\n") {
+		if strings.HasPrefix(part, "| "+head) {
+			return rows(part)
+		}
+	}
+	return nil
+}
+
+// TestGrowth measures how little grows to a little more.
+func TestGrowth(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	args := append(slices.Clone(short), "-measure", "growth", "-half", "3,6", "-connected", "1,4", "-rooms", "1,5")
+	if err := run(t.Context(), args, &out); err != nil {
+		t.Fatal(err, out.String())
+	}
+	for head, want := range map[string]struct {
+		rows    []string
+		columns int
+	}{
+		"connections of perch, ":    {[]string{"3", "6"}, 7},
+		"connections of perch, at ": {[]string{"1", "4"}, 6},
+		"members of a room of ":     {[]string{"1", "5"}, 6},
+	} {
+		table := tableOf(out.String(), head)
+		for _, row := range want.rows {
+			if cells := table[row]; len(cells) != want.columns || !strings.Contains(cells[0], " /s") || !strings.HasSuffix(cells[1], " µs") {
+				t.Errorf("%s: %q for %s in\n%s", head, cells, row, out.String())
+			}
+		}
+	}
+	if rows := tableOf(out.String(), "connections of perch, at "); rows["1"][2] != bench.None || rows["4"][4] == bench.None {
+		t.Errorf("%q", rows)
+	}
+	err := run(t.Context(), append(slices.Clone(short), "-measure", "growth", "-servers", "wire"), &out)
+	if err == nil || !strings.Contains(err.Error(), "wire has no rooms") {
+		t.Error(err)
+	}
+}
+
+// TestHold has connections of two processes held at once.
+func TestHold(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	args := append(slices.Clone(short), "-measure", "hold", "-processes", "2", "-held", "10", "-hold", "10ms")
+	if err := run(t.Context(), args, &out); err != nil {
+		t.Fatal(err, out.String())
+	}
+	table := tableOf(out.String(), "20 connections of perch")
+	if lost := table["connections lost"]; !slices.Equal(lost, []string{"0"}) || len(table) < 10 {
+		t.Errorf("%q in\n%s", lost, out.String())
+	}
+	if n := table["goroutines of all servers"]; len(n) != 1 || n[0] == "0" {
+		t.Errorf("%q in\n%s", n, out.String())
+	}
+	for _, tt := range []struct{ with, want string }{
+		{"other=serverbench -wire", "no upgrade"},
+		{"other=conformance -profile none", "unknown -profile"},
+	} {
+		err := run(t.Context(), append(slices.Clone(args), "-servers", "wire", "-processes", "1", "-with", tt.with), &out)
+		if err == nil || !strings.Contains(err.Error(), "other: ") || !strings.Contains(err.Error(), tt.want) {
+			t.Error(err)
+		}
+	}
+	if err := run(t.Context(), append(slices.Clone(args), "-held", "2000000000"), &out); err == nil || !strings.Contains(err.Error(), "ulimit -Hn") {
+		t.Error(err)
+	}
+}

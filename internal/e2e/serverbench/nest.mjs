@@ -3,7 +3,7 @@
 import "reflect-metadata";
 import { Module } from "@nestjs/common";
 import { NestFactory } from "@nestjs/core";
-import { MessageBody, SubscribeMessage, WebSocketGateway, WebSocketServer } from "@nestjs/websockets";
+import { ConnectedSocket, MessageBody, SubscribeMessage, WebSocketGateway, WebSocketServer } from "@nestjs/websockets";
 
 class Gateway {
   echo(payload) {
@@ -12,11 +12,19 @@ class Gateway {
   bcast(payload) {
     this.server.emit("bcast", payload);
   }
+  join(room, socket) {
+    socket.join(room);
+    return room;
+  }
+  room(room) {
+    this.server.to(room).emit("bcast", room);
+  }
 }
-for (const event of ["echo", "bcast"]) {
+for (const event of ["echo", "bcast", "join", "room"]) {
   SubscribeMessage(event)(Gateway.prototype, event, Object.getOwnPropertyDescriptor(Gateway.prototype, event));
   MessageBody()(Gateway.prototype, event, 0);
 }
+ConnectedSocket()(Gateway.prototype, "join", 1);
 WebSocketServer()(Gateway.prototype, "server");
 WebSocketGateway()(Gateway);
 

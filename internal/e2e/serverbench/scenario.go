@@ -12,6 +12,9 @@ type scenario struct {
 	flags  string
 	sio    bool // there is none but for Socket.IO
 	figure string
+
+	connections int // zero: by what it is, the plan's
+	warm        int // times the plan's; zero is once
 }
 
 func (s scenario) String() string { return s.name }
@@ -45,13 +48,16 @@ func (p *plan) roundsOf(s scenario) int {
 func (p *plan) generator(s scenario, mode, addr string, pid int) []string {
 	connections := p.connections
 	switch {
+	case s.connections > 0:
+		connections = s.connections
 	case s.figure == memory:
 		connections = p.idle
 	case strings.Contains(s.flags, "bcast"):
 		connections = p.members
 	}
-	seconds := func(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }
 	return append(strings.Fields(s.flags),
 		"-addr", addr, "-gc", addr, "-mode", mode, "-pid", strconv.Itoa(pid), "-c", strconv.Itoa(connections),
-		"-t", seconds(p.time), "-warm", seconds(p.warm), "-settle", seconds(p.settle))
+		"-t", seconds(p.time), "-warm", seconds(p.warm*time.Duration(max(s.warm, 1))), "-settle", seconds(p.settle))
 }
+
+func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }

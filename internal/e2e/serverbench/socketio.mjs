@@ -17,6 +17,11 @@ const io = new Server(http);
 io.on("connection", (socket) => {
   socket.on("echo", (payload, ack) => ack(payload));
   socket.on("bcast", (payload) => io.emit("bcast", payload));
+  socket.on("join", (room, ack) => {
+    socket.join(room);
+    ack(room);
+  });
+  socket.on("room", (room) => io.to(room).emit("bcast", room));
 });
 // Ours has the system's backlog too, which is no less.
 http.listen({ port: 0, host: "127.0.0.1", backlog: 4096 }, () => console.log(`listening on 127.0.0.1:${http.address().port}`));
