@@ -10,7 +10,7 @@ TIMES ?= 20
 
 # How long make chaos lasts. PERCH_CHAOS_SEED=n repeats what happened in an earlier run, which printed that.
 CHAOS ?= 10m
-# Arguments of make bench-client, bench-compare, bench-growth and bench-hold.
+# Arguments of make bench-client, bench-compare, bench-growth, bench-hold and bench-stalled.
 BENCHARGS ?=
 
 .DEFAULT_GOAL := help
@@ -62,6 +62,10 @@ bench-growth: ## how the server's cost grows with connections and members: table
 .PHONY: bench-hold
 bench-hold: ## 96,000 connections in six processes: memory, CPU, heartbeats (BENCHARGS="-processes 2 -held 16000 -hold 30s")
 	@$(GO) run ./internal/e2e/serverbench -measure hold $(BENCHARGS)
+
+.PHONY: bench-stalled
+bench-stalled: ## broadcasts to 5,000 with and without a member that does not read: times (BENCHARGS="-rounds 1")
+	@$(GO) run ./internal/e2e/serverbench -measure stalled $(BENCHARGS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)

@@ -183,6 +183,32 @@ func TestLoadgenNotices(t *testing.T) {
 	}
 }
 
+// A member that does not read is held within its budget or disconnected, and the others get what they should.
+func TestLoadgenStalled(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		args, budget string
+		cut          float64
+	}{
+		"held":               {"-rate 50", "0", 0},
+		"held, of a room":    {"-rate 50 -members 3", "0", 0},
+		"disconnected":       {"-rate 200 -t 0.5", "65536", 2},
+		"disconnected, loop": {"-depth 4 -t 0.5", "65536", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			url := start(t, conformance, "-profile", "bench", "-outbound", tt.budget)
+			out, stderr, err := generate(t, url, strings.Fields("-scenario bcast -stalled 2 -size 1024 "+tt.args)...)
+			if err != nil || out["dead"] != 0.0 || out["stalled_cut"] != tt.cut || out["server_sockets"] != 12-tt.cut {
+				t.Errorf("%v, %s: %v", err, stderr, out)
+			}
+			if left, _ := out["stalled_left"].(float64); left == 0 {
+				t.Errorf("the server took it all: %v", out)
+			}
+		})
+	}
+}
+
 // Connections are held until who has started it has seen enough.
 func TestLoadgenHoldsUntilInterrupted(t *testing.T) {
 	t.Parallel()

@@ -26,12 +26,12 @@ import (
 //
 // and /guarded lets in who has that token, and refuses others with the data {code: "unauthorized"}. With nest, errors
 // look as Nest's do.
-func gateway(nest bool) (*profile, error) {
+func gateway(o options) (*profile, error) {
 	options := []perch.Option{
 		perch.WithGateways(&rootGateway{}, &guardedGateway{}),
 		perch.WithCORS(perch.CORS{Origins: []string{"*"}}),
 	}
-	if nest {
+	if o.nest {
 		options = append(options, perch.WithErrors(perch.Errors{Nest: true, Cause: true, Delivery: perch.DeliverException}))
 	}
 	app, err := perch.New(options...)

@@ -24,19 +24,25 @@ type profile struct {
 }
 
 var profiles = map[string]struct {
-	serve func(nest bool) (*profile, error)
+	serve func(options) (*profile, error)
 	addr  string // where it listens if -addr does not say
 }{
 	"engine":   {always(engine), anyPort},
 	"protocol": {always(protocol), anyPort},
 	"client":   {always(client), clientAddr}, // suites of clients have it built in
-	"bench":    {always(bench), anyPort},
+	"bench":    {bench, anyPort},
 	"gateway":  {gateway, anyPort},
 }
 
-// always is a profile that is the same with -nest.
-func always(serve func() (*profile, error)) func(bool) (*profile, error) {
-	return func(bool) (*profile, error) { return serve() }
+// options are what some profiles can do otherwise.
+type options struct {
+	nest     bool
+	outbound int
+}
+
+// always is a profile that is the same with all options.
+func always(serve func() (*profile, error)) func(options) (*profile, error) {
+	return func(options) (*profile, error) { return serve() }
 }
 
 const (
@@ -66,7 +72,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags := flag.NewFlagSet("conformance", flag.ContinueOnError)
 	name := flags.String("profile", "", "`profile` to serve: "+names())
 	addr := flags.String("addr", "", "`address` to listen on (default "+clientAddr+" for the profile client, else "+anyPort+")")
-	nest := flags.Bool("nest", false, "errors look as Nest's do, in the profile gateway")
+	var o options
+	flags.BoolVar(&o.nest, "nest", false, "errors look as Nest's do, in the profile gateway")
+	flags.IntVar(&o.outbound, "outbound", 0, "`bytes` that may be queued for a session, in the profile bench (default the engine's)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -74,7 +82,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if !ok {
 		return fmt.Errorf("unknown -profile %q: choose one of %s", *name, names())
 	}
-	p, err := chosen.serve(*nest)
+	p, err := chosen.serve(o)
 	if err != nil {
 		return err
 	}

@@ -103,14 +103,19 @@ func arguments(e *socketio.Event) ([]any, error) {
 }
 
 // bench is what the load generator measures: a perch gateway with typed handlers, all
-// defaults, at /socket.io/ and on plain WebSocket at /ws, and GET /gc.
-func bench() (*profile, error) {
-	app, err := perch.New(perch.WithGateways(&benchGateway{}))
+// defaults, at /socket.io/ and on plain WebSocket at /ws, GET /gc, and GET /stats with the
+// number of sockets.
+func bench(o options) (*profile, error) {
+	gateway := &benchGateway{}
+	app, err := perch.New(perch.WithGateways(gateway), perch.WithEngine(perch.EngineOptions{OutboundBytes: o.outbound}))
 	if err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /gc", collect)
+	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, map[string]uint64{"sockets": uint64(gateway.Server().Len())})
+	})
 	app.Mount(mux)
 	if err := app.Start(context.Background()); err != nil {
 		return nil, err
@@ -155,12 +160,16 @@ func collect(w http.ResponseWriter, _ *http.Request) {
 	debug.FreeOSMemory()
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]uint64{
+	answer(w, map[string]uint64{
 		"heap_alloc":  m.HeapAlloc,
 		"heap_inuse":  m.HeapInuse,
 		"stack_inuse": m.StackInuse,
 		"sys":         m.Sys,
 		"goroutines":  uint64(runtime.NumGoroutine()),
 	})
+}
+
+func answer(w http.ResponseWriter, figures map[string]uint64) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(figures)
 }

@@ -122,20 +122,26 @@ func resident(pid int) float64 {
 	return 0
 }
 
-// collect has the server collect its garbage and tells what it says about its memory; without -gc nothing.
-func (g *generator) collect() (map[string]float64, error) {
+// collect has the server collect its garbage and tells what it says about its memory.
+func (g *generator) collect() (map[string]float64, error) { return g.tell("/gc") }
+
+// tell is what the server says of itself; without -gc nothing.
+func (g *generator) tell(path string) (map[string]float64, error) {
 	if g.gc == "" {
 		return nil, nil
 	}
 	web := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
-	resp, err := web.Get("http://" + g.gc + "/gc")
+	resp, err := web.Get("http://" + g.gc + path)
 	if err != nil {
 		return nil, err
 	}
 	defer resp.Body.Close()
+	if path == "/stats" && resp.StatusCode == http.StatusNotFound {
+		return nil, nil // it does not say
+	}
 	var said map[string]float64
 	if err := json.NewDecoder(resp.Body).Decode(&said); err != nil || resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("GET /gc: %s, %w", resp.Status, err)
+		return nil, fmt.Errorf("GET %s: %s, %w", path, resp.Status, err)
 	}
 	return said, nil
 }

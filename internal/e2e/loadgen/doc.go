@@ -16,7 +16,9 @@
 //	echo     -c connections, each with -w acked events of -size bytes in flight
 //	         or, with -active, one event on so many of them at a time, in turns
 //	bcast    -c connections, one of which triggers broadcasts to all, or to the -members of a room, -depth of them in
-//	         flight; counted are deliveries
+//	         flight; counted are deliveries. -stalled more connections join and never read, and have all buffers between them
+//	         and the server full from the start; stalled_cut is how many of them the server has ended, server_sockets what it
+//	         says on GET /stats that it has left
 //	connect  handshakes, -conc of them in flight; each connection is reset once it is complete
 //	polling  -c clients that echo over HTTP long-polling; counted are requests
 //	idle     memory for each of -c connections, first silent and then after one echo each, before and after a collection

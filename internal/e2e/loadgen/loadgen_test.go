@@ -115,7 +115,7 @@ func TestFlags(t *testing.T) {
 	for _, wrong := range []string{
 		"-scenario=x", "-mode=x", "-mode=raw -scenario=polling", "-c=0", "-w=0", "-w=10000", "-depth=0", "-conc=0", "-size=-1",
 		"-mode=raw -size=4", "-addr=x", "-active=-1", "-active=1 -w=2", "-active=1 -rate=1", "-rate=-1", "-rate=1e9", "-members=-1", "-c=2 -members=3", "-mode=raw -members=3",
-		"-members=3 -size=0",
+		"-members=3 -size=0", "-stalled=-1", "-stalled=1 -mode=plain",
 	} {
 		if _, err := parse(strings.Fields(wrong)); err == nil {
 			t.Errorf("%s passes", wrong)

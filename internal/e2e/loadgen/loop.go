@@ -24,6 +24,8 @@ type generator struct {
 	source  int    // how many source addresses were used
 
 	opened, pending, ready, dead, pings int
+	cut                                 int // of those that stall, by the server
+	receive                             int // bytes that the system keeps for what is dialed next; 0: its default
 
 	why       string // the first connection failed
 	err       error  // ends the loop
@@ -76,6 +78,7 @@ type connection struct {
 	received int     // broadcasts
 	pings    int
 	outside  bool // of the room: none is for it
+	stalls   bool // is not read any more
 	began    int64
 	echoed   int64 // polling: when the last ack came
 	sid      string
@@ -149,11 +152,11 @@ func (g *generator) all() (all []*connection) {
 	return all
 }
 
-func (g *generator) dial() {
+func (g *generator) dial() *connection {
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		g.err = fmt.Errorf("socket, after %d: %w", g.opened, err)
-		return
+		return nil
 	}
 	c := &connection{fd: int32(fd), state: connecting, began: g.now()}
 	for len(g.byFD) <= fd {
@@ -163,6 +166,9 @@ func (g *generator) dial() {
 	g.opened++
 	g.pending++
 	_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_NODELAY, 1)
+	if g.receive > 0 {
+		_ = syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_RCVBUF, g.receive)
+	}
 	if g.sources > 0 {
 		const bindAddressNoPort = 24 // IP_BIND_ADDRESS_NO_PORT: the port is chosen when it is known whereto
 		_ = syscall.SetsockoptInt(fd, syscall.IPPROTO_IP, bindAddressNoPort, 1)
@@ -170,7 +176,7 @@ func (g *generator) dial() {
 		g.source++
 		if err := syscall.Bind(fd, from); err != nil {
 			g.err = fmt.Errorf("bind: %w", err)
-			return
+			return c
 		}
 	}
 	switch err := syscall.Connect(fd, &syscall.SockaddrInet4{Addr: g.server.Addr().As4(), Port: int(g.server.Port())}); err {
@@ -183,6 +189,7 @@ func (g *generator) dial() {
 	default:
 		g.err = fmt.Errorf("connect: %w", err)
 	}
+	return c
 }
 
 func (g *generator) connected(c *connection) {
@@ -195,6 +202,9 @@ func (g *generator) connected(c *connection) {
 }
 
 func (g *generator) watch(op int, c *connection, events uint32) {
+	if c.stalls {
+		events &^= syscall.EPOLLIN
+	}
 	if err := syscall.EpollCtl(g.epoll, op, int(c.fd), &syscall.EpollEvent{Events: events, Fd: c.fd}); err != nil {
 		g.err = fmt.Errorf("epoll: %w", err)
 	}
@@ -231,6 +241,11 @@ func (g *generator) send(c *connection, b []byte) {
 // fail counts a connection as failed and closes it.
 func (g *generator) fail(c *connection, why string) {
 	if c.state == dead {
+		return
+	}
+	if c.stalls {
+		g.cut++
+		g.drop(c)
 		return
 	}
 	if c.state < ready {
@@ -300,6 +315,10 @@ func (g *generator) writable(c *connection) {
 }
 
 func (g *generator) readable(c *connection) {
+	if c.stalls {
+		g.fail(c, "") // it is not read: the connection is gone
+		return
+	}
 	left := copy(g.input, c.in)
 	room := g.input[left:]
 	if len(room) == 0 {

@@ -30,7 +30,7 @@ type plan struct {
 	mode, path, namespace, headers string
 
 	connections, window, size, depth int
-	active, members                  int
+	active, members, stalled         int
 	concurrent                       int
 	rate                             float64
 	sources, sourceNet               int
@@ -59,8 +59,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := bench.EnoughFiles(p.connections); err != nil {
-		return fmt.Errorf("-c: %w", err)
+	if err := bench.EnoughFiles(p.connections + p.stalled); err != nil {
+		return fmt.Errorf("-c and -stalled: %w", err)
 	}
 	g, err := newGenerator(p)
 	if err != nil {
@@ -94,11 +94,12 @@ func parse(args []string) (*plan, error) {
 	flags.IntVar(&p.active, "active", 0, "of echo: connections that have an event in flight at a time, in turns; 0: all, each with -w of them")
 	flags.Float64Var(&p.rate, "rate", 0, "of echo: events due per second on all connections together; of bcast: broadcasts; 0: one when another is complete")
 	flags.IntVar(&p.members, "members", 0, "of bcast: connections that join a room, to which the broadcasts go; 0: they go to all")
+	flags.IntVar(&p.stalled, "stalled", 0, "of bcast: more connections, that join and never read")
 	flags.IntVar(&p.size, "size", 32, "bytes of payload")
 	flags.Float64Var(&p.seconds, "t", 8, "seconds measured")
 	flags.Float64Var(&p.warm, "warm", 1, "seconds before that")
 	flags.IntVar(&p.pid, "pid", 0, "process id of the server, for its CPU time and memory")
-	flags.StringVar(&p.gc, "gc", "", "`host:port` that is asked GET /gc for a collection")
+	flags.StringVar(&p.gc, "gc", "", "`host:port` that is asked GET /gc for a collection, and with -stalled GET /stats")
 	flags.IntVar(&p.concurrent, "conc", 64, "handshakes in flight")
 	flags.IntVar(&p.depth, "depth", 1, "broadcasts in flight")
 	flags.IntVar(&p.sources, "srcs", 8, "number of source addresses 127.0.x.y; 0: the system chooses")
@@ -132,6 +133,8 @@ func parse(args []string) (*plan, error) {
 		return nil, fmt.Errorf("-rate is 0 or more, and at most %d", int(mostPerSecond))
 	case p.members < 0, p.members > p.connections, p.members > 0 && (p.mode == "raw" || p.size == 0):
 		return nil, errors.New("-members is at most -c, and needs a -mode with rooms and a -size, for the payload is the room's name")
+	case p.stalled < 0, p.stalled > 0 && p.mode != "sio":
+		return nil, errors.New("-stalled is 0 or more, and only for -mode sio, whose servers queue for each connection by itself")
 	case p.size < 0, p.mode == "raw" && p.size < slotDigits+1:
 		return nil, fmt.Errorf("-size is 0 or more, and in -mode raw at least %d", slotDigits+1)
 	}

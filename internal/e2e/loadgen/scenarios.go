@@ -69,6 +69,9 @@ func bcast(_ context.Context, g *generator, _ io.Writer) error {
 	if err := g.setUp(); err != nil {
 		return err
 	}
+	if err := g.stall(); err != nil {
+		return err
+	}
 	const calm = 0.3 // whatever connecting has left to be done
 	if err := g.runFor(calm, nil); err != nil {
 		return err
@@ -92,6 +95,14 @@ func bcast(_ context.Context, g *generator, _ io.Writer) error {
 	err := g.measure(nil, g.receivers())
 	g.out["fanout_complete_p50_us"], g.out["fanout_complete_p99_us"] = g.rounds.micros(.5), g.rounds.micros(.99)
 	g.out["broadcasts"] = g.rounds.n
+	if g.stalled == 0 || err != nil {
+		return err
+	}
+	g.out["stalled"], g.out["stalled_cut"] = g.stalled, g.cut
+	stats, err := g.tell("/stats")
+	if sockets, ok := stats["sockets"]; ok {
+		g.out["server_sockets"] = sockets
+	}
 	return err
 }
 

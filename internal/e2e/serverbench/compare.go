@@ -35,6 +35,7 @@ var modes = map[string]func(*runner, context.Context) error{
 	"compare": (*runner).compare,
 	"growth":  (*runner).growth,
 	"hold":    (*runner).hold,
+	"stalled": (*runner).stalled,
 }
 
 // measured does what the plan says with programs made for it.
@@ -73,31 +74,49 @@ func (r *runner) compare(ctx context.Context) error {
 			r.all.tables(r.out, r.scenarios, r.servers)
 		}
 	}()
-	return r.inTurns(ctx, r.scenarios, r.servers)
+	var turns []turn
+	for _, scenario := range r.scenarios {
+		for _, server := range r.servers {
+			if !scenario.sio || server.mode == "sio" {
+				turns = append(turns, turn{scenario, server})
+			}
+		}
+	}
+	return r.inTurns(ctx, turns)
 }
 
-// inTurns measures each scenario of each server once in a round.
-func (r *runner) inTurns(ctx context.Context, scenarios []scenario, servers []server) error {
+// turn is a scenario of a server.
+type turn struct {
+	scenario
+	server server
+}
+
+// turns are scenarios of one server.
+func (s server) turns(scenarios []scenario) (turns []turn) {
+	for _, scenario := range scenarios {
+		turns = append(turns, turn{scenario, s})
+	}
+	return turns
+}
+
+// inTurns measures each once in a round.
+func (r *runner) inTurns(ctx context.Context, turns []turn) error {
 	for round := range r.rounds {
-		for _, scenario := range scenarios {
+		for _, turn := range turns {
+			scenario, server := turn.scenario, turn.server
 			if round >= r.roundsOf(scenario) {
 				continue
 			}
-			for _, server := range servers {
-				if scenario.sio && server.mode != "sio" {
-					continue
-				}
-				once, err := r.measure(ctx, server, scenario)
-				if err != nil {
-					return fmt.Errorf("%s, %s: %w", server, scenario, err)
-				}
-				r.all.add(scenario, server, once)
-				fmt.Fprintf(os.Stderr, "round %d: %-5s %-5s %s\n", round+1, scenario, server, once.describe(scenario))
-				said := maps.Clone(once.figures)
-				said["server"], said["scenario"], said["round"], said["others"] = server.name, scenario.name, round+1, once.others
-				if err := json.NewEncoder(r.record).Encode(said); err != nil {
-					return err
-				}
+			once, err := r.measure(ctx, server, scenario)
+			if err != nil {
+				return fmt.Errorf("%s, %s: %w", server, scenario, err)
+			}
+			r.all.add(scenario, server, once)
+			fmt.Fprintf(os.Stderr, "round %d: %-5s %-5s %s\n", round+1, scenario, server, once.describe(scenario))
+			said := maps.Clone(once.figures)
+			said["server"], said["scenario"], said["round"], said["others"] = server.name, scenario.name, round+1, once.others
+			if err := json.NewEncoder(r.record).Encode(said); err != nil {
+				return err
 			}
 		}
 	}
@@ -111,7 +130,7 @@ func (r *runner) measure(ctx context.Context, s server, what scenario) (result, 
 		quiet.Again = 0 // it is the same on a busy machine
 	}
 	figures, others, err := bench.Undisturbed(ctx, quiet, func(ctx context.Context) (map[string]any, float64, error) {
-		ctx, cancel := context.WithTimeout(ctx, r.warm+r.time+2*r.settle+patience)
+		ctx, cancel := context.WithTimeout(ctx, what.warmed(r.warm)+what.timed(r.time)+2*r.settle+patience)
 		defer cancel()
 		running, err := s.start(ctx, r.places)
 		if err != nil {

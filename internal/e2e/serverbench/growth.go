@@ -3,10 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/perch-go/perch/internal/e2e/bench"
 )
@@ -33,7 +30,7 @@ func (r *runner) growth(ctx context.Context) error {
 // growthAtHalf has more and more connections share half of the events that the server can handle.
 func (r *runner) growthAtHalf(ctx context.Context, s server) error {
 	capacity := scenario{name: "capacity", flags: "-scenario echo -w 1 -size 32", figure: rate}
-	if err := r.inTurns(ctx, []scenario{capacity}, []server{s}); err != nil {
+	if err := r.inTurns(ctx, s.turns([]scenario{capacity})); err != nil {
 		return err
 	}
 	full := r.all.figure(capacity, s, rate)
@@ -45,7 +42,7 @@ func (r *runner) growthAtHalf(ctx context.Context, s server) error {
 		const warm = 5
 		scenarios = append(scenarios, scenario{name: fmt.Sprintf("half/%d", n), flags: flags, figure: rate, connections: n, warm: warm})
 	}
-	err := r.inTurns(ctx, scenarios, []server{s})
+	err := r.inTurns(ctx, s.turns(scenarios))
 	cost := func(n int) float64 { return r.all.median(scenarios[n], s, result.cost) }
 	var rows [][]string
 	for i, scenario := range scenarios {
@@ -73,7 +70,7 @@ func (r *runner) growthOfConnections(ctx context.Context, s server) error {
 			scenario{name: fmt.Sprintf("e1/%d", n), flags: fmt.Sprintf("-scenario echo -w 1 -size 32 -active %d", atOnce), figure: rate, connections: n},
 			scenario{name: fmt.Sprintf("idle/%d", n), flags: "-scenario idle -conc 128", figure: memory, connections: n})
 	}
-	err := r.inTurns(ctx, scenarios, []server{s})
+	err := r.inTurns(ctx, s.turns(scenarios))
 	var rows [][]string
 	for i, n := range r.connected {
 		echo, idle := scenarios[2*i], scenarios[2*i+1]
@@ -110,7 +107,7 @@ func (r *runner) growthOfRooms(ctx context.Context, s server) error {
 			})
 		}
 	}
-	err := r.inTurns(ctx, scenarios, []server{s})
+	err := r.inTurns(ctx, s.turns(scenarios))
 	var rows [][]string
 	for i, n := range r.rooms {
 		row := []string{bench.Figure(float64(n))}
@@ -147,29 +144,3 @@ func (r *runner) behind(scenario scenario, server server) string {
 func (all results) figure(scenario scenario, server server, name string) float64 {
 	return all.median(scenario, server, func(r result) float64 { return r.figure(name) })
 }
-
-// table prints one in Markdown.
-func table(out io.Writer, head []string, rows [][]string) {
-	fmt.Fprintf(out, "| %s |\n|%s\n", strings.Join(head, " | "), strings.Repeat(" --- |", len(head)))
-	for _, row := range rows {
-		fmt.Fprintf(out, "| %s |\n", strings.Join(row, " | "))
-	}
-	fmt.Fprintln(out)
-}
-
-// with writes a figure with its unit, and bench.None for one that was not measured.
-func with(v float64, unit string, format func(float64) string) string {
-	if v != v {
-		return bench.None
-	}
-	return format(v) + unit
-}
-
-func decimals(n int) func(float64) string {
-	return func(v float64) string { return strconv.FormatFloat(v, 'f', n, 64) }
-}
-
-func perSecond(v float64) string { return with(v, " /s", bench.Figure) }
-func inBytes(v float64) string   { return with(v, " B", bench.Figure) }
-func micros(v float64) string    { return with(v, " µs", decimals(1)) }
-func millis(us float64) string   { return with(us/1e3, " ms", decimals(2)) }

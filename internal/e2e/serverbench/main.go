@@ -34,6 +34,9 @@ type plan struct {
 	rooms       []int // members, the most of these is how many are connected
 	processes   int   // of hold
 	held        int   // connections of each
+	audience    int   // of stalled
+	payload     int   // bytes of its broadcasts
+	outbound    int   // bytes that may be queued for one that is to be disconnected
 	holdFor     time.Duration
 	scripts     string // where those of the servers in JavaScript are
 	json        string // file for all that the generator says, empty: none
@@ -83,6 +86,9 @@ func parse(args []string) (*plan, error) {
 	flags.IntVar(&p.processes, "processes", 6, "servers of hold")
 	flags.IntVar(&p.held, "held", 16_000, "connections of each of them")
 	flags.DurationVar(&p.holdFor, "hold", time.Minute, "how long they are held; two heartbeats are 50 s")
+	flags.IntVar(&p.audience, "audience", 5000, "connections of stalled that read")
+	flags.IntVar(&p.payload, "payload", 1024, "bytes of its broadcasts")
+	flags.IntVar(&p.outbound, "outbound", 64<<10, "bytes that a server of ours may queue for a session where the one that stalls is to be disconnected")
 	scenarios := flags.String("scenarios", names(allScenarios), "what to compare")
 	servers := flags.String("servers", "", "whom to measure (default perch, and of compare "+names(allServers)+"); compare compares the others with the first one")
 	flags.Func("with", "`name=command` of a Socket.IO server to measure too; may be repeated", func(s string) error {

@@ -233,3 +233,29 @@ func TestHold(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestStalled has a member that does not read, until it is disconnected.
+func TestStalled(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	args := append(slices.Clone(short), "-measure", "stalled", "-audience", "4", "-servers", "perch,node", "-time", "200ms")
+	if err := run(t.Context(), args, &out); err != nil {
+		t.Fatal(err, out.String())
+	}
+	all, state := rows(out.String()), 8
+	for name, want := range map[string]string{
+		"one stalls, at most 65536 bytes may be queued for each": "disconnected, 4 sockets at the end",
+		"all read": bench.None,
+	} {
+		if cells := all[name]; len(cells)%(state+1) != 0 || len(cells) == 0 || !strings.Contains(cells[0], " /s") || cells[state] != want {
+			t.Errorf("%s: %q in\n%s", name, cells, out.String())
+		}
+	}
+	if cells := all["one stalls"]; len(cells) != 2*(state+1) || cells[2*state+1] != "held, 5 sockets at the end" {
+		t.Errorf("%q in\n%s", cells, out.String())
+	}
+	err := run(t.Context(), append(slices.Clone(args), "-servers", "plain"), &out)
+	if err == nil || !strings.Contains(err.Error(), "only for servers of Socket.IO") {
+		t.Error(err)
+	}
+}

@@ -14,7 +14,7 @@ type scenario struct {
 	figure string
 
 	connections int // zero: by what it is, the plan's
-	warm        int // times the plan's; zero is once
+	warm, time  int // times the plan's; zero is once
 }
 
 func (s scenario) String() string { return s.name }
@@ -35,6 +35,10 @@ var allScenarios = []scenario{
 	{name: "idle", flags: "-scenario idle -conc 128", figure: memory},
 	{name: "idleb", flags: "-scenario idle -conc 128 -headers browser", figure: memory},
 }
+
+func (s scenario) warmed(d time.Duration) time.Duration { return d * time.Duration(max(s.warm, 1)) }
+
+func (s scenario) timed(d time.Duration) time.Duration { return d * time.Duration(max(s.time, 1)) }
 
 // roundsOf is how often it is measured: memory hardly varies.
 func (p *plan) roundsOf(s scenario) int {
@@ -57,7 +61,7 @@ func (p *plan) generator(s scenario, mode, addr string, pid int) []string {
 	}
 	return append(strings.Fields(s.flags),
 		"-addr", addr, "-gc", addr, "-mode", mode, "-pid", strconv.Itoa(pid), "-c", strconv.Itoa(connections),
-		"-t", seconds(p.time), "-warm", seconds(p.warm*time.Duration(max(s.warm, 1))), "-settle", seconds(p.settle))
+		"-t", seconds(s.timed(p.time)), "-warm", seconds(s.warmed(p.warm)), "-settle", seconds(p.settle))
 }
 
 func seconds(d time.Duration) string { return strconv.FormatFloat(d.Seconds(), 'f', -1, 64) }

@@ -1,8 +1,12 @@
-// The server node of serverbench: npm's socket.io, all defaults, and GET /gc.
+// The server node of serverbench: npm's socket.io, all defaults, GET /gc and GET /stats.
 import { createServer } from "node:http";
 import { Server } from "socket.io";
 
 const http = createServer((request, response) => {
+  if (request.url === "/stats") {
+    response.end(JSON.stringify({ sockets: io.engine.clientsCount }));
+    return;
+  }
   if (request.url !== "/gc") {
     response.statusCode = 404;
     response.end();
