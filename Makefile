@@ -10,7 +10,7 @@ TIMES ?= 20
 
 # How long make chaos lasts. PERCH_CHAOS_SEED=n repeats what happened in an earlier run, which printed that.
 CHAOS ?= 10m
-# Arguments of make bench-client, bench-compare, bench-growth, bench-hold and bench-stalled.
+# Arguments of the make bench-… targets.
 BENCHARGS ?=
 
 .DEFAULT_GOAL := help
@@ -66,6 +66,10 @@ bench-hold: ## 96,000 connections in six processes: memory, CPU, heartbeats (BEN
 .PHONY: bench-stalled
 bench-stalled: ## broadcasts to 5,000 with and without a member that does not read: times (BENCHARGS="-rounds 1")
 	@$(GO) run ./internal/e2e/serverbench -measure stalled $(BENCHARGS)
+
+.PHONY: bench-locks
+bench-locks: ## who waits for the server's locks on two cores: shares from mutex and block profiles (BENCHARGS="-rounds 1")
+	@$(GO) run ./internal/e2e/serverbench -measure locks $(BENCHARGS)
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)

@@ -38,6 +38,7 @@ var profiles = map[string]struct {
 type options struct {
 	nest     bool
 	outbound int
+	profiles bool
 }
 
 // always is a profile that is the same with all options.
@@ -75,6 +76,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	var o options
 	flags.BoolVar(&o.nest, "nest", false, "errors look as Nest's do, in the profile gateway")
 	flags.IntVar(&o.outbound, "outbound", 0, "`bytes` that may be queued for a session, in the profile bench (default the engine's)")
+	flags.BoolVar(&o.profiles, "profiles", false, "record who waits for locks, and serve that and what package net/http/pprof has, in the profile bench")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"net/http/pprof"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -104,7 +105,8 @@ func arguments(e *socketio.Event) ([]any, error) {
 
 // bench is what the load generator measures: a perch gateway with typed handlers, all
 // defaults, at /socket.io/ and on plain WebSocket at /ws, GET /gc, and GET /stats with the
-// number of sockets.
+// number of sockets. With profiles there is /debug/pprof/ too, and its profiles mutex and
+// block are recorded, in block a sample of what waits for less than 10 µs.
 func bench(o options) (*profile, error) {
 	gateway := &benchGateway{}
 	app, err := perch.New(perch.WithGateways(gateway), perch.WithEngine(perch.EngineOptions{OutboundBytes: o.outbound}))
@@ -116,6 +118,12 @@ func bench(o options) (*profile, error) {
 	mux.HandleFunc("GET /stats", func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, map[string]uint64{"sockets": uint64(gateway.Server().Len())})
 	})
+	if o.profiles {
+		runtime.SetMutexProfileFraction(1)
+		runtime.SetBlockProfileRate(int(10 * time.Microsecond))
+		mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+		mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	}
 	app.Mount(mux)
 	if err := app.Start(context.Background()); err != nil {
 		return nil, err

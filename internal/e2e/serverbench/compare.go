@@ -28,6 +28,10 @@ type runner struct {
 	out    io.Writer // for tables
 	record io.Writer // for all that the generator says
 	all    results
+
+	// watch looks at a server that is about to be measured, and look again when it was: what is different goes to the
+	// generator's figures. Nil does nothing.
+	watch func(ctx context.Context, addr string) (look func(figures map[string]any) error, err error)
 }
 
 // modes are what can be measured.
@@ -35,6 +39,7 @@ var modes = map[string]func(*runner, context.Context) error{
 	"compare": (*runner).compare,
 	"growth":  (*runner).growth,
 	"hold":    (*runner).hold,
+	"locks":   (*runner).locks,
 	"stalled": (*runner).stalled,
 }
 
@@ -54,7 +59,7 @@ func (p *plan) measured(ctx context.Context, out io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	r := &runner{p, places, out, io.Discard, results{}}
+	r := &runner{plan: p, places: places, out: out, record: io.Discard, all: results{}}
 	if p.json != "" {
 		f, err := os.Create(p.json)
 		if err != nil {
@@ -136,18 +141,27 @@ func (r *runner) measure(ctx context.Context, s server, what scenario) (result, 
 		if err != nil {
 			return nil, 0, err
 		}
-		generator := bench.Pinned(ctx, 1, r.places["loadgen"], r.generator(what, s.mode, running.addr, running.cmd.Process.Pid)...)
+		look := func(map[string]any) error { return nil }
+		if r.watch != nil {
+			if look, err = r.watch(ctx, running.addr); err != nil {
+				running.stop()
+				return nil, 0, err
+			}
+		}
+		generator := s.pinned(ctx, 1, r.places["loadgen"], r.generator(what, s.mode, running.addr, running.cmd.Process.Pid)...)
 		var complaints bytes.Buffer
 		generator.Stderr = &complaints
 		generator.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1")
 		said, err := generator.Output()
+		var figures map[string]any
+		if err == nil {
+			if err = json.NewDecoder(bytes.NewReader(said)).Decode(&figures); err == nil {
+				err = look(figures)
+			}
+		}
 		cpu := running.stop() + cpuTime(generator)
 		if err != nil {
-			return nil, 0, fmt.Errorf("%w: %s%s\nthe server said: %s", err, said, complaints.Bytes(), running.complaints.Bytes())
-		}
-		var figures map[string]any
-		if err := json.NewDecoder(bytes.NewReader(said)).Decode(&figures); err != nil {
-			return nil, 0, fmt.Errorf("the generator said %q: %w", said, err)
+			return nil, 0, fmt.Errorf("%w, the generator said: %s%s\nthe server said: %s", err, said, complaints.Bytes(), running.complaints.Bytes())
 		}
 		return figures, cpu, nil
 	})

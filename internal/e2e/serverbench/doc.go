@@ -22,9 +22,10 @@
 //	hold    16,000 connections in each of six processes: memory, CPU time, heartbeats answered, none lost
 //	stalled times of broadcasts to 5,000 at half of the capacity (an open loop), with and without one more that does not read,
 //	        whom the server holds within its budget or disconnects
+//	locks   who waits for locks of ours under full load on two cores, which server and generator share
 //
 // Each measurement is a new server process, and one of internal/e2e/loadgen, which describes what is measured; the servers
 // take turns within each round, so that a drift of the machine's speed falls on all of them. On Linux, without which there
-// is no load generator, the server has one core for itself and the generator another. Where the generator's core is nearly
+// is no load generator, the server has one core for itself and the generator another, but for locks. Where the generator's core is nearly
 // full, the server was not at its limit, and the true ratio is higher.
 package main

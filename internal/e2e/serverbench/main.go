@@ -96,7 +96,7 @@ func parse(args []string) (*plan, error) {
 		if !ok || strings.TrimSpace(command) == "" {
 			return errors.New("want name=command")
 		}
-		p.servers = append(p.servers, server{name, strings.Fields(command), "sio"})
+		p.servers = append(p.servers, server{name: name, command: strings.Fields(command), mode: "sio"})
 		return nil
 	})
 	flags.StringVar(&p.scripts, "scripts", "internal/e2e/serverbench", "`folder` of the servers in JavaScript; their packages are found from there")

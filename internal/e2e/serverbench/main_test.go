@@ -259,3 +259,24 @@ func TestStalled(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestLocks has the locks looked at of a server that records who waits for them, and of no other.
+func TestLocks(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	args := append(slices.Clone(short), "-measure", "locks", "-time", "200ms", "-servers", "plain")
+	if err := run(t.Context(), args, &out); err != nil {
+		t.Fatal(err, out.String())
+	}
+	all := tableOf(out.String(), "plain on 2 cores")
+	for _, scenario := range []string{"e1", "e16", "b8", "conn"} {
+		cells := all[scenario]
+		if len(cells) != 8 || !strings.HasSuffix(cells[0], " /s") || !strings.HasSuffix(cells[2], " %") || !strings.HasSuffix(cells[5], " %") {
+			t.Errorf("%s: %q in\n%s", scenario, cells, out.String())
+		}
+	}
+	err := run(t.Context(), append(slices.Clone(args), "-servers", "wire"), &out)
+	if err == nil || !strings.Contains(err.Error(), "only for servers of ours") {
+		t.Error(err)
+	}
+}

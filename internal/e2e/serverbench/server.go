@@ -21,16 +21,17 @@ type server struct {
 	name    string
 	command []string // a word of places stands for what it names
 	mode    string
+	cores   int // more than one: it has so many and shares them with the generator
 }
 
 func (s server) String() string { return s.name }
 
 var allServers = []server{
-	{"node", []string{"node", "--expose-gc", "socketio.mjs"}, "sio"},
-	{"nest", []string{"node", "--expose-gc", "nest.mjs"}, "sio"},
-	{"perch", []string{"conformance", "-profile", "bench"}, "sio"},
-	{"plain", []string{"conformance", "-profile", "bench"}, "plain"},
-	{"wire", []string{"serverbench", "-wire"}, "raw"},
+	{name: "node", command: []string{"node", "--expose-gc", "socketio.mjs"}, mode: "sio"},
+	{name: "nest", command: []string{"node", "--expose-gc", "nest.mjs"}, mode: "sio"},
+	{name: "perch", command: []string{"conformance", "-profile", "bench"}, mode: "sio"},
+	{name: "plain", command: []string{"conformance", "-profile", "bench"}, mode: "plain"},
+	{name: "wire", command: []string{"serverbench", "-wire"}, mode: "raw"},
 }
 
 // places is where programs and scripts are.
@@ -45,6 +46,14 @@ func (p *plan) places(built string) (places, error) {
 		"socketio.mjs": filepath.Join(p.scripts, "socketio.mjs"),
 		"nest.mjs":     filepath.Join(p.scripts, "nest.mjs"),
 	}, err
+}
+
+// pinned is a command on a core of its own, unless the server has more.
+func (s server) pinned(ctx context.Context, core int, name string, args ...string) *exec.Cmd {
+	if s.cores > 1 {
+		return exec.CommandContext(ctx, name, args...)
+	}
+	return bench.Pinned(ctx, core, name, args...)
 }
 
 // process is a server that runs.
@@ -67,11 +76,14 @@ func (s server) start(ctx context.Context, places places) (*process, error) {
 		words = append(words, word)
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	p := &process{cmd: bench.Pinned(ctx, 0, words[0], words[1:]...), cancel: cancel}
+	p := &process{cmd: s.pinned(ctx, 0, words[0], words[1:]...), cancel: cancel}
 	const grace = 5 * time.Second
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = grace
 	p.cmd.Stderr = &p.complaints
+	if s.cores > 1 {
+		p.cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", s.cores))
+	}
 	out, err := p.cmd.StdoutPipe()
 	if err == nil {
 		err = p.cmd.Start()
