@@ -307,27 +307,32 @@ func (ws *webSocket) read() {
 	for {
 		ws.beWatched()
 		ws.pause()
-		buf, err := ws.conn.Read()
-		if err == stream.ErrInterrupted {
+		switch err := ws.conn.ReadEach(ws.take); err {
+		case nil: // take has seen enough
+			ws.discard()
+			return
+		case stream.ErrInterrupted:
 			ws.stopReading()
 			if ws.park() {
 				return
 			}
 			ws.startReading()
-			continue
-		}
-		if err != nil {
+		default:
 			ws.lost(err)
 			return
 		}
-		ws.stir()
-		goOn := ws.handle(buf.Bytes())
-		buf.Release()
-		if !goOn {
-			ws.discard()
-			return
-		}
 	}
+}
+
+// take handles what one read has brought, and reports whether to read on.
+func (ws *webSocket) take(buf *stream.Buffer) bool {
+	ws.stir()
+	if !ws.handle(buf.Bytes()) {
+		return false
+	}
+	ws.beWatched()
+	ws.pause()
+	return true
 }
 
 // lost ends what depends on the connection.

@@ -221,6 +221,8 @@ func (m *memory) Read() (*Buffer, error) {
 	return b, nil
 }
 
+func (m *memory) ReadEach(fn func(*Buffer) bool) error { return readEach(m, fn) }
+
 func (m *memory) TryWrite(v [][]byte) (int, error) { return m.write(v, false) }
 func (m *memory) Write(v [][]byte) (int, error)    { return m.write(v, true) }
 

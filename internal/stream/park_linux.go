@@ -20,10 +20,12 @@ type parkable struct {
 	raw     *raw // nil while there is only the descriptor
 	poller  *Poller
 	token   uint64 // 0 before the first Park
-	fd      int32  // without raw
+	fd      int32  // without raw, or inside
 	writers int32  // that wait, or may
 	added   bool   // the descriptor is in the epoll set
 	closed  bool
+	inside  bool    // ReadEach's function is running: raw keeps its descriptor, fd, until it returns
+	pending pending // whether reads tell what is left
 }
 
 func newParkable(r *raw, p *Poller) Conn { return &parkable{raw: r, poller: p} }
@@ -153,8 +155,10 @@ func (c *parkable) TryWrite(v [][]byte) (int, error) {
 	switch {
 	case c.closed:
 		return 0, net.ErrClosed
-	case c.raw != nil:
+	case c.raw != nil && !c.inside:
 		return c.raw.TryWrite(v)
+	case len(v) == 1:
+		return writeOnce(int(c.fd), v[0])
 	}
 	op := newWrite(v, false)
 	defer op.release()
@@ -202,8 +206,15 @@ func (c *parkable) Close() error {
 	if c.token != 0 {
 		c.poller.drop(c.token)
 	}
-	if c.raw != nil {
-		return c.raw.Close()
+	switch {
+	case c.inside: // see leave
+		return nil
+	case c.raw == nil:
+		return os.NewSyscallError("close", unix.Close(int(c.fd)))
 	}
-	return os.NewSyscallError("close", unix.Close(int(c.fd)))
+	// Not with the lock: raw's Close waits for a reader that may be about to enter.
+	r := c.raw
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	return r.Close()
 }

@@ -31,6 +31,8 @@ func (p *portable) Read() (*Buffer, error) {
 	return b, nil
 }
 
+func (p *portable) ReadEach(fn func(*Buffer) bool) error { return readEach(p, fn) }
+
 func (p *portable) TryWrite([][]byte) (int, error) { return 0, ErrWouldBlock }
 
 func (p *portable) Write(v [][]byte) (int, error) {

@@ -92,14 +92,21 @@ func (r *raw) Read() (*Buffer, error) {
 	op := rawOps.Get().(*rawOp)
 	defer op.release()
 	if err := r.rc.Read(op.readIntoFn); err != nil {
-		if errors.Is(err, os.ErrDeadlineExceeded) { // nobody sets one but Interrupt
-			_ = r.handle.SetReadDeadline(time.Time{})
-			return nil, ErrInterrupted
-		}
-		return nil, err
+		return nil, r.interrupted(err)
 	}
 	return op.buf, op.err
 }
+
+// interrupted is err of a read, unless it was Interrupt.
+func (r *raw) interrupted(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) { // nobody sets one but Interrupt
+		_ = r.handle.SetReadDeadline(time.Time{})
+		return ErrInterrupted
+	}
+	return err
+}
+
+func (r *raw) ReadEach(fn func(*Buffer) bool) error { return readEach(r, fn) }
 
 // readInto takes a buffer, gives it back when there is nothing to read, and lets RawConn wait.
 func (op *rawOp) readInto(fd uintptr) bool {
@@ -186,6 +193,24 @@ func (op *rawOp) write(fd uintptr) bool {
 			return true
 		}
 	}
+}
+
+// writeOnce is TryWrite of one piece to the bare descriptor.
+func writeOnce(fd int, p []byte) (n int, err error) {
+	for n < len(p) {
+		m, err := unix.Write(fd, p[n:])
+		switch {
+		case m > 0:
+			n += m
+		case err == unix.EAGAIN:
+			return n, ErrWouldBlock
+		case err == nil:
+			return n, io.ErrUnexpectedEOF
+		case err != unix.EINTR:
+			return n, err
+		}
+	}
+	return n, nil
 }
 
 const maxVector = 1024 // IOV_MAX

@@ -72,17 +72,7 @@ func (w *wire) read(p *peer, early []byte) {
 	if len(early) > 0 && !w.answer(p, &frames, early) {
 		return
 	}
-	for {
-		buf, err := p.conn.Read()
-		if err != nil {
-			return
-		}
-		goOn := w.answer(p, &frames, buf.Bytes())
-		buf.Release()
-		if !goOn {
-			return
-		}
-	}
+	_ = p.conn.ReadEach(func(b *stream.Buffer) bool { return w.answer(p, &frames, b.Bytes()) })
 }
 
 // batch is what the messages of one read are answered with.
