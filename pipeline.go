@@ -217,12 +217,21 @@ func (f *frame[In, Out]) clear() {
 	f.socket, f.event, f.handler, f.decoded, f.value, f.replaced = nil, nil, nil, false, nil, false
 }
 
+// run goes through a handler's pipeline and answers. A panic on the way, a MarshalJSON's included, is its error (engine rule 11).
+func (f *frame[In, Out]) run(ctx context.Context, run stage, byHand, boxed bool, reply replier[Out]) (err error) {
+	defer recovered(&err)
+	if err = run(ctx, &f.ExecutionContext); err != nil || byHand {
+		return err
+	}
+	return f.answer(ctx, boxed, reply)
+}
+
 // answer sends what a handler's pipeline has come to: by reply unless that is nil, and else as the ack.
-func (f *frame[In, Out]) answer(ctx context.Context, boxed bool, reply func(context.Context, *Socket, string, *Out) error) (err error) {
-	defer recovered(&err) // a MarshalJSON may panic
+func (f *frame[In, Out]) answer(ctx context.Context, boxed bool, reply replier[Out]) error {
 	switch {
 	case reply != nil && !f.replaced:
-		if err = reply(ctx, f.socket, f.event.Name(), &f.out); err == nil && f.WantsAck() {
+		err := reply(ctx, f.socket, f.event.Name(), &f.out)
+		if err == nil && f.WantsAck() {
 			err = f.event.Ack()
 		}
 		return err
@@ -253,10 +262,7 @@ func serve[In, Out any](r *route, run stage) socketio.Handler {
 		f.socket, _ = socketOf(e.Socket())
 		ctx, cancel := r.context(ctx, e.Socket())
 		defer cancel()
-		err := safely(ctx, run, &f.ExecutionContext)
-		if err == nil && !byHand {
-			err = f.answer(ctx, boxed, reply)
-		}
+		err := f.run(ctx, run, byHand, boxed, reply)
 		r.settle(ctx, &f.ExecutionContext, err)
 		f.clear()
 		pool.Put(f)

@@ -65,8 +65,11 @@ func answererOf[Out any]() (a answerer, pointer, ok bool) {
 	return a, pointer, ok
 }
 
+// replier sends a result that is a Reply.
+type replier[Out any] func(ctx context.Context, s *Socket, event string, out *Out) error
+
 // replyOf makes what sends an Out; nil if it is no Reply. A nil pointer to one is nothing to send.
-func replyOf[Out any]() func(ctx context.Context, s *Socket, event string, out *Out) error {
+func replyOf[Out any]() replier[Out] {
 	_, pointer, ok := answererOf[Out]()
 	if !ok {
 		return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/bits"
 	"unicode/utf8"
 
 	"github.com/gobwas/ws"
@@ -101,7 +102,7 @@ func (r *Reader) Next() (m Message, ok bool, err error) {
 		n := int(min(int64(len(r.in)), r.left))
 		part := r.in[:n]
 		r.in = r.in[n:]
-		ws.Cipher(part, r.frame.Mask, int(r.frame.Length-r.left))
+		unmask(part, r.frame.Mask, int(r.frame.Length-r.left))
 		r.left -= int64(n)
 		whole := n == int(r.frame.Length) // the frame's payload lies in one piece in the input
 
@@ -240,6 +241,22 @@ func parseHeader(b []byte) (h ws.Header, n int, err error) {
 		n += 4
 	}
 	return h, n, nil
+}
+
+// unmask undoes the masking of a part of a payload, which begins at the given place of it.
+func unmask(p []byte, mask [4]byte, at int) {
+	const long = 256 // from here on vector instructions are worth their call
+	if len(p) >= long {
+		ws.Cipher(p, mask, at)
+		return
+	}
+	m := bits.RotateLeft32(binary.LittleEndian.Uint32(mask[:]), -8*(at%4))
+	for wide := uint64(m)<<32 | uint64(m); len(p) >= 8; p = p[8:] {
+		binary.LittleEndian.PutUint64(p, binary.LittleEndian.Uint64(p)^wide)
+	}
+	for i := range p {
+		p[i] ^= byte(m >> (8 * (i % 4)))
+	}
 }
 
 // Idle reports whether all that was fed has been handed out, and no message is under way.

@@ -236,3 +236,23 @@ func BenchmarkReader(b *testing.B) {
 		}
 	}
 }
+
+// Every length, beginning in every place of the mask, as gobwas/ws does it.
+func TestUnmask(t *testing.T) {
+	t.Parallel()
+	mask := [4]byte{0x11, 0x82, 0xf3, 0x04}
+	for length := range 600 {
+		for at := range 9 {
+			got, want := make([]byte, length), make([]byte, length)
+			for i := range got {
+				got[i] = byte(i * 7)
+			}
+			copy(want, got)
+			unmask(got, mask, at)
+			ws.Cipher(want, mask, at)
+			if !bytes.Equal(got, want) {
+				t.Fatalf("%d bytes from %d: %x, want %x", length, at, got, want)
+			}
+		}
+	}
+}
