@@ -3,6 +3,7 @@ package engineio
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 )
@@ -123,8 +124,10 @@ func (s *Server) refuseFor(w http.ResponseWriter, e *ConnectionError) {
 // report counts a refusal and tells whom it may concern.
 func (s *Server) report(e *ConnectionError) {
 	s.stats.refused.Add(1)
-	s.opts.Logger.DebugContext(e.Request.Context(), "engine.io request refused",
-		"code", int(e.Code), "message", e.Message, "context", e.Context, "err", e.Err, "remote", e.Request.RemoteAddr)
+	if ctx := e.Request.Context(); s.opts.Logger.Enabled(ctx, slog.LevelDebug) {
+		s.opts.Logger.DebugContext(ctx, "engine.io request refused",
+			"code", int(e.Code), "message", e.Message, "context", e.Context, "err", e.Err, "remote", e.Request.RemoteAddr)
+	}
 	if s.opts.OnConnectionError != nil {
 		s.opts.OnConnectionError(e)
 	}

@@ -2,10 +2,12 @@ package engineio
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha1"
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -534,7 +536,9 @@ func (ws *webSocket) probe(packet []byte) bool {
 		s.flushUnlock()
 		return true
 	default:
-		s.server.opts.Logger.Debug("engine.io upgrade abandoned", "packet", fmt.Sprintf("%.20q", packet))
+		if log := s.server.opts.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
+			log.Debug("engine.io upgrade abandoned", "packet", fmt.Sprintf("%.20q", packet))
+		}
 		_, _ = ws.conn.Write([][]byte{wsframe.AppendClose(nil, wsframe.StatusProtocol, "")})
 		return false
 	}

@@ -388,8 +388,10 @@ func (c *conn) abort(reason engineio.Reason, err error) {
 	c.mu.Lock()
 	c.over = true
 	c.mu.Unlock()
-	c.server.opts.Logger.Debug("socketio: connection aborted",
-		"session", c.session.ID(), "reason", string(reason), "error", err)
+	if c.server.debugs() {
+		c.server.opts.Logger.Debug("socketio: connection aborted",
+			"session", c.session.ID(), "reason", string(reason), "error", err)
+	}
 	if c.plain != nil {
 		text := err.Error()
 		if e, ok := errors.AsType[*parser.Error](err); ok {

@@ -146,7 +146,7 @@ func (s *Server) adopt(ctx context.Context, sock *Socket) (*Namespace, error) {
 		if err == nil {
 			return s.create(p, name, values)
 		}
-		if err != errNoMatch {
+		if err != errNoMatch && s.debugs() {
 			s.opts.Logger.Debug("socketio: namespace refused", "namespace", name, "error", err)
 		}
 	}

@@ -280,10 +280,14 @@ func (s *Socket) recover(ctx context.Context) bool {
 			t.missed = missed
 			s.stage.member = true
 			s.deliverEarly()
-			r.server.opts.Logger.Debug("socketio: socket recovered", "namespace", s.ns.name, "socket", s.id, "missed", len(missed))
+			if r.server.debugs() {
+				r.server.opts.Logger.Debug("socketio: socket recovered", "namespace", s.ns.name, "socket", s.id, "missed", len(missed))
+			}
 			return true
 		}
-		r.server.opts.Logger.Debug("socketio: socket not recovered", "namespace", s.ns.name, "socket", fresh, "reason", err)
+		if r.server.debugs() {
+			r.server.opts.Logger.Debug("socketio: socket not recovered", "namespace", s.ns.name, "socket", fresh, "reason", err)
+		}
 		r.release(t)
 		s.mu.Lock()
 		*t = ticket{socket: s, early: t.early}
@@ -419,7 +423,9 @@ func (s *Socket) part(reason Reason) {
 	}
 	s.mu.Unlock()
 	s.ns.recovery.adapter.Save(saved)
-	s.conn.server.opts.Logger.Debug("socketio: socket saved", "namespace", s.ns.name, "socket", s.id, "reason", string(reason))
+	if s.conn.server.debugs() {
+		s.conn.server.opts.Logger.Debug("socketio: socket saved", "namespace", s.ns.name, "socket", s.id, "reason", string(reason))
+	}
 }
 
 // stamped is an encoding with a place for the offset.

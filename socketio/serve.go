@@ -404,8 +404,10 @@ func (s *Socket) fail(ctx context.Context, e *Event, err error) {
 		if known {
 			level = slog.LevelDebug
 		}
-		log.Log(ctx, level, "socketio: a middleware refused an event",
-			"event", e.Name(), "namespace", s.ns.name, "socket", s.id, "error", err)
+		if log.Enabled(ctx, level) {
+			log.Log(ctx, level, "socketio: a middleware refused an event",
+				"event", e.Name(), "namespace", s.ns.name, "socket", s.id, "error", err)
+		}
 	}
 }
 

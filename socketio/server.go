@@ -3,6 +3,7 @@ package socketio
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"net/http"
 	"slices"
@@ -97,6 +98,9 @@ func New(o Options) (*Server, error) {
 	}
 	return s, nil
 }
+
+// debugs reports whether lines at debug level are wanted. They tell what clients do, so nothing is put together for them otherwise.
+func (s *Server) debugs() bool { return s.opts.Logger.Enabled(s.ctx, slog.LevelDebug) }
 
 // ServeHTTP serves the transports and the files of the official client.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -124,7 +125,9 @@ func (c *Conn) end(reason Reason, err error) {
 	ws, u := c.ws, c.upgrade
 	close(c.done)
 	c.mu.Unlock()
-	c.config.Logger.Debug("engine.io connection ended", "sid", c.id, "reason", string(c.reason), "err", c.err)
+	if c.config.Logger.Enabled(c.ctx, slog.LevelDebug) {
+		c.config.Logger.Debug("engine.io connection ended", "sid", c.id, "reason", string(c.reason), "err", c.err)
+	}
 	c.cancel()
 	if ws != nil {
 		ws.abort()

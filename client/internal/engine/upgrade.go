@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 )
@@ -169,7 +170,9 @@ func (c *Conn) upgradeFailed(err error) {
 	if !live {
 		return
 	}
-	c.config.Logger.Debug("engine.io upgrade failed", "sid", c.id, "err", err)
+	if c.config.Logger.Enabled(c.ctx, slog.LevelDebug) {
+		c.config.Logger.Debug("engine.io upgrade failed", "sid", c.id, "err", err)
+	}
 	select {
 	case c.turn <- struct{}{}:
 		c.handler.UpgradeError(err)

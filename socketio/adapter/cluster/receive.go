@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -59,7 +60,9 @@ func (a *Adapter) receive(m *Message) {
 			q.end()
 		}
 	default:
-		a.opts.Logger.Debug("cluster: message of unknown type", "namespace", a.name, "node", m.UID, "type", int(m.Type))
+		if log := a.opts.Logger; log.Enabled(context.Background(), slog.LevelDebug) {
+			log.Debug("cluster: message of unknown type", "namespace", a.name, "node", m.UID, "type", int(m.Type))
+		}
 	}
 }
 
