@@ -48,6 +48,7 @@ type entry struct {
 	gone  bool     // was removed; a join that comes late finds this
 
 	restored bool  // was recovered
+	lost     bool  // was saved; under the ordering lock
 	past     *past // nil unless the member can be recovered
 }
 

@@ -24,7 +24,8 @@ type Recoverer interface {
 	// nothing is stored and Deliver returns [ErrLeft].
 	Deliver(p *Packet, id string, queue func(Member)) error
 	// Save takes the member out as Remove does, and keeps the session until it is restored or too old, the
-	// rooms that the member was in included. What is broadcast from now on is kept for it.
+	// rooms that the member was in included. What is broadcast from now on is kept for it, and none of it is
+	// appended to it, not even what had found it before: its offset would speak for what has passed it by.
 	Save(s Session)
 	// Restore consumes the session of pid. join makes the member of it, or nil if it declines; the member is
 	// added with its rooms at a point between two broadcasts, and missed is what it was meant to get before

@@ -63,9 +63,13 @@ func (t *Tracking) Place(p *Packet, sel Selection, publish func(), draw func(p *
 	}
 	n := draw(p)
 	for i, mb := range a.members {
+		e := a.entries[i]
+		if e.lost { // since it was gathered: its client would take the offset for that of all that has passed it by meanwhile
+			continue
+		}
 		mb.Append(p)
 		if n > 0 {
-			a.entries[i].past.got(n, p)
+			e.past.got(n, p)
 		}
 	}
 	t.order.Unlock()
@@ -142,7 +146,7 @@ type Stay struct {
 const Staying = staying
 
 // Release takes a member out as Remove does. ok is false if there is no such member. note, unless it is nil, is called under the
-// ordering lock at the moment that Trace.Lost names, before the member is taken out.
+// ordering lock at the moment that Trace.Lost names, when nothing is appended to the member any more.
 func (t *Tracking) Release(id string, note func()) (tr Trace, ok bool) {
 	var offset string
 	e, at := t.release(id, func(p *past) {
@@ -161,18 +165,17 @@ func (t *Tracking) Release(id string, note func()) (tr Trace, ok bool) {
 }
 
 // release returns the entry, nil if there is none, and the last number before it was taken out: what passes it by from then on is
-// greater. note is called under the ordering lock at that point.
+// greater, and nothing is appended to it any more, whoever has gathered it before. note is called under the ordering lock at that
+// point.
 func (t *Tracking) release(id string, note func(*past)) (e *entry, at uint64) {
 	t.order.Lock()
-	if e = t.entry(id); e != nil {
-		at = t.now()
-		note(e.past)
-	}
-	t.order.Unlock()
-	if e == nil || t.remove(id) != e {
+	defer t.order.Unlock()
+	if e = t.remove(id); e == nil {
 		return nil, 0
 	}
-	return e, at
+	e.lost = true
+	note(e.past)
+	return e, t.now()
 }
 
 // Admit makes mb a member that is in rooms, and gets what is drawn from now on. Called under the ordering lock.

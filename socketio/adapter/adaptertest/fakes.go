@@ -101,6 +101,7 @@ type member struct {
 	queue   []uint64
 	pending map[uint64]func(adapter.Arguments, error)
 	reply   func(answer func(args ...any)) // what is done when an acknowledgement is asked for
+	prepare func()                         // is called once, by Prepare
 	gone    bool
 	data    map[string]any
 	home    *node
@@ -133,6 +134,13 @@ func write(p *adapter.Packet) (any, error) {
 }
 
 func (m *member) Prepare(p *adapter.Packet) error {
+	m.mu.Lock()
+	prepare := m.prepare
+	m.prepare = nil
+	m.mu.Unlock()
+	if prepare != nil {
+		prepare()
+	}
 	_, err := p.Encoding("adaptertest", write)
 	return err
 }
@@ -247,6 +255,13 @@ func (m *member) replies(reply func(answer func(args ...any))) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.reply = reply
+}
+
+// preparing says what is done when the next packet is prepared for it.
+func (m *member) preparing(prepare func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.prepare = prepare
 }
 
 // seen is the offset that a client would come back with.

@@ -179,6 +179,43 @@ var recoveries = []test{
 			t.Errorf("missed %q, %v", back.missed, ok)
 		}
 	})},
+	// Engine rule 7: a broadcast that has found the member before it was saved, and is given its place in the order after it, comes
+	// behind others that have passed the member by. It would tell the client that it has got those.
+	{name: "saved while a broadcast is made", run: recovering(func(t *testing.T, c *cluster) {
+		c.broadcast(t, event("seen"), adapter.Selection{})
+		c.got(t, everybody(abc, `["seen"]`))
+		m := c.members[0]
+		for _, volatile := range []bool{false, true} {
+			before := len(m.events())
+			m.preparing(func() {
+				c.lose(m)
+				if err := m.home.Broadcast(event("passed"), adapter.Selection{}); err != nil {
+					t.Error(err)
+				}
+			})
+			late := event("late")
+			late.Volatile = volatile
+			if err := m.home.Broadcast(late, adapter.Selection{}); err != nil {
+				t.Error(err)
+			}
+			c.rest()
+			if got := m.events()[before:]; len(got) > 0 {
+				t.Errorf("volatile %v: when it was saved a got %q", volatile, got)
+			}
+			offset := m.seen()
+			want := []string{`["passed"]`, `["late"]`}
+			if volatile {
+				want = want[:1]
+			}
+			back, ok := c.restoreOn(t, m.home, "a", offset)
+			if !ok || !slices.Equal(back.missed, want) {
+				t.Fatalf("volatile %v: missed %q, %v, want %q", volatile, back.missed, ok, want)
+			}
+			m = back.member
+			c.broadcast(t, event("seen"), adapter.Selection{})
+			c.until(t, "a gets what comes", func() bool { return slices.Equal(m.events(), []string{`["seen"]`}) })
+		}
+	})},
 	{name: "nothing to restore", run: recovering(func(t *testing.T, c *cluster) {
 		c.broadcast(t, event("x"), adapter.Selection{})
 		c.rest()
