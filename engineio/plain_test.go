@@ -327,7 +327,7 @@ func TestPlainRefused(t *testing.T) {
 func TestPlainEndsWhileAccepted(t *testing.T) {
 	t.Parallel()
 	type step func(f *plainFixture, s *Session, r *http.Request) error
-	shut := func(f *plainFixture) { f.close() }
+	shut := func(f *plainFixture) error { return f.server.Shutdown(context.Background()) }
 	for name, c := range map[string]struct {
 		accept  step
 		options Options
@@ -349,11 +349,12 @@ func TestPlainEndsWhileAccepted(t *testing.T) {
 			return &Refusal{Status: 403}
 		}, status: 403},
 		"shut down": {accept: func(f *plainFixture, _ *Session, _ *http.Request) error {
-			shut(f)
-			return nil
+			return shut(f)
 		}, status: 503, reason: ReasonForcedClose},
 		"shut down and refused": {accept: func(f *plainFixture, _ *Session, _ *http.Request) error {
-			shut(f)
+			if err := shut(f); err != nil {
+				return err
+			}
 			return &Refusal{Status: 403}
 		}, status: 403},
 		"a hook panics": {options: Options{Headers: func(http.Header, *http.Request) { panic(http.ErrAbortHandler) }}, reason: ReasonTransportError},
@@ -377,11 +378,6 @@ func TestPlainEndsWhileAccepted(t *testing.T) {
 					}
 					return c.accept(f, s, r)
 				})
-				shut = func(f *plainFixture) {
-					if err := f.server.Shutdown(context.Background()); err != nil {
-						t.Error(err)
-					}
-				}
 				defer f.close()
 				if status, body, _ := f.ask(plainRequest); status != c.status {
 					t.Errorf("%d %s", status, body)
