@@ -14,7 +14,7 @@ import (
 
 // maxQuiet is what a connection that is quiet may cost, its socket, its request and all, in bytes. What
 // net and the runtime keep of one that is not parked would be 900 more.
-const maxQuiet = 1250
+const maxQuiet = 1200
 
 // Not parallel, because it counts everybody's memory.
 func TestIdleConnectionIsSmall(t *testing.T) {
@@ -64,9 +64,12 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 	disconnect()
 	_ = silent.Close()
 
-	defer dialIdle(t, ts.Listener.Addr().String()).Close() // what a first one costs is not counted
+	const first = 64 // what those cost is not counted: the server makes what it has only once, such as the shards of its wheels
+	for range first {
+		defer dialIdle(t, ts.Listener.Addr().String()).Close()
+	}
 	cost := connect(func() net.Conn { return dialIdle(t, ts.Listener.Addr().String()) }) - clients
-	if got := s.Of("/").Len(); got != n+1 {
+	if got := s.Of("/").Len(); got != n+first {
 		t.Fatalf("%d sockets", got)
 	}
 	if cost > maxQuiet {

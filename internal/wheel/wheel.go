@@ -1,78 +1,96 @@
 package wheel
 
 import (
-	"math/bits"
+	"math"
+	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
-)
-
-const (
-	slots = 1024 // a power of two
-	words = slots / 64
 )
 
 // Timer is one entry of a wheel. The zero value is idle. It is meant to be embedded in the thing
 // it times; it must not be copied while scheduled. It belongs to one wheel at a time, and its
-// fields are guarded by that wheel's lock.
+// fields are guarded by the lock of one of that wheel's shards.
 type Timer struct {
 	next, prev *Timer
 	tick       int64 // the tick at which it fires; 0 when it is idle
 	fn         func()
 }
 
+const (
+	shardBits = 3
+	shards    = 1 << shardBits
+)
+
 // Wheel is safe for concurrent use. Callbacks run one after the other on the wheel's own
-// goroutine of the moment, so they must not block.
+// goroutine of the moment, so they must not block. Those that are due at once, or late, run in any order.
 type Wheel struct {
 	tick  time.Duration
 	start time.Time
 
-	mu      sync.Mutex
-	heads   [slots]*Timer
-	filled  [words]uint64 // a bit per slot that holds something
-	count   int
-	done    int64 // every tick up to this one has been handled
-	armed   int64 // the tick the driver will wake at; 0 when it is not armed
+	// armed is the tick the driver will wake at. It changes under mu, and is read by who has linked a timer.
+	armed atomic.Int64
+	mu    sync.Mutex // no shard is locked under it
+	// turning is whether a turn is under way; it arms the driver itself when it ends. There is one at a time.
+	turning bool
+	closed  bool
 	driver  *time.Timer
 	due     []*Timer // scratch of turn
-	turning bool     // turn is running; it arms the driver itself when it ends
-	closed  bool
+
+	shards [shards]shard
 }
+
+const (
+	unarmed = math.MaxInt64 // whoever schedules arms the driver
+	awake   = math.MinInt64 // and now nobody does
+)
 
 // New returns a wheel whose timers fire up to one tick early and never later than the runtime lets
 // them: a peer counts a heartbeat from its own end, so being late is what it would notice. Resolution
 // below a millisecond is not useful.
 func New(tick time.Duration) *Wheel {
-	return &Wheel{tick: max(tick, time.Millisecond), start: time.Now()}
+	w := &Wheel{tick: max(tick, time.Millisecond), start: time.Now()}
+	w.armed.Store(unarmed)
+	return w
+}
+
+// shardOf picks by the address, which is in the heap and stays.
+func (w *Wheel) shardOf(t *Timer) *shard {
+	const golden = 0x9e3779b97f4a7c15 // spreads things of one size
+	return &w.shards[uint64(reflect.ValueOf(t).Pointer())*golden>>(64-shardBits)]
 }
 
 // Schedule makes t call fn after d, replacing what t was scheduled for before. On a closed wheel
 // it does nothing.
 func (w *Wheel) Schedule(t *Timer, d time.Duration, fn func()) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.closed {
+	tick := int64((time.Since(w.start) + max(d, 0)) / w.tick)
+	s := w.shardOf(t)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
 		return
 	}
 	if t.tick != 0 {
-		w.unlink(t)
+		s.unlink(t)
 	}
-	due := time.Since(w.start) + max(d, 0)
-	t.tick = max(int64(due/w.tick), w.done+1)
-	t.fn = fn
-	w.link(t)
-	if !w.turning && (w.armed == 0 || t.tick < w.armed) {
-		w.arm(t.tick)
+	tick = max(tick, s.done+1)
+	t.tick, t.fn = tick, fn
+	s.link(t)
+	s.mu.Unlock()
+	if tick < w.armed.Load() { // after it was linked: see rest
+		w.arm(tick)
 	}
 }
 
 // Stop takes t off the wheel and reports whether it was still to fire.
 func (w *Wheel) Stop(t *Timer) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
+	s := w.shardOf(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if t.tick == 0 {
 		return false
 	}
-	w.unlink(t)
+	s.unlink(t)
 	t.fn = nil
 	return true
 }
@@ -80,51 +98,24 @@ func (w *Wheel) Stop(t *Timer) bool {
 // Close drops every timer; nothing fires after it returns, except a callback already running.
 func (w *Wheel) Close() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.closed = true
 	if w.driver != nil {
 		w.driver.Stop()
 	}
-	for i := range w.heads {
-		for t := w.heads[i]; t != nil; t = w.heads[i] {
-			w.unlink(t)
-			t.fn = nil
-		}
+	w.mu.Unlock()
+	for i := range w.shards {
+		w.shards[i].close()
 	}
 }
 
-func (w *Wheel) link(t *Timer) {
-	i := t.tick & (slots - 1)
-	t.prev, t.next = nil, w.heads[i]
-	if t.next != nil {
-		t.next.prev = t
-	}
-	w.heads[i] = t
-	w.filled[i/64] |= 1 << (i % 64)
-	w.count++
-}
-
-func (w *Wheel) unlink(t *Timer) {
-	i := t.tick & (slots - 1)
-	if t.prev != nil {
-		t.prev.next = t.next
-	} else {
-		w.heads[i] = t.next
-		if t.next == nil {
-			w.filled[i/64] &^= 1 << (i % 64)
-		}
-	}
-	if t.next != nil {
-		t.next.prev = t.prev
-	}
-	t.next, t.prev = nil, nil
-	t.tick = 0
-	w.count--
-}
-
-// arm makes the driver wake at the given tick.
+// arm makes the driver wake at the given tick, unless it will before.
 func (w *Wheel) arm(tick int64) {
-	w.armed = tick
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed || tick >= w.armed.Load() {
+		return
+	}
+	w.armed.Store(tick)
 	d := time.Duration(tick)*w.tick - time.Since(w.start)
 	if w.driver == nil {
 		w.driver = time.AfterFunc(d, w.turn)
@@ -136,52 +127,30 @@ func (w *Wheel) arm(tick int64) {
 // turn handles every tick that has passed and arms the driver for the next slot in use.
 func (w *Wheel) turn() {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.armed = 0
-	w.turning = true
-	defer func() { w.turning = false }()
-	now := int64(time.Since(w.start) / w.tick)
-	// After a long pause of the process one round visits every slot.
-	first := max(w.done+1, now-slots+1)
-	w.due = w.due[:0]
-	for tick := first; tick <= now; tick++ {
-		for t := w.heads[tick&(slots-1)]; t != nil; {
-			next := t.next
-			if t.tick <= now {
-				w.due = append(w.due, t)
-			}
-			t = next
-		}
-	}
-	w.done = max(w.done, now)
-	for _, t := range w.due {
-		// A callback that ran just before may have stopped or rescheduled this one.
-		if w.closed || t.tick == 0 || t.tick > now {
-			continue
-		}
-		w.unlink(t)
-		fn := t.fn
-		t.fn = nil
+	if w.turning { // somebody armed the driver when it had woken already
 		w.mu.Unlock()
-		fn()
-		w.mu.Lock()
+		return
 	}
-	clear(w.due)
-	if !w.closed && w.count > 0 {
-		w.arm(w.nextFilled())
+	w.turning = true
+	w.armed.Store(awake)
+	w.mu.Unlock()
+	now := int64(time.Since(w.start) / w.tick)
+	for i := range w.shards {
+		w.due = w.shards[i].turn(now, w.due[:0])
 	}
+	w.rest()
 }
 
-// nextFilled returns the first tick after the last handled one whose slot holds something. What is
-// there may be due a revolution later; then the driver finds nothing and goes on.
-func (w *Wheel) nextFilled() int64 {
-	from := w.done + 1
-	for off := int64(0); off < slots; {
-		i := (from + off) & (slots - 1)
-		if word := w.filled[i/64] >> (i % 64); word != 0 {
-			return from + off + int64(bits.TrailingZeros64(word))
-		}
-		off += 64 - i%64
+// rest ends a turn. Who schedules a timer meanwhile has either linked it before the look at its shard, or sees that the
+// driver is not armed.
+func (w *Wheel) rest() {
+	w.mu.Lock()
+	w.turning = false
+	w.armed.Store(unarmed)
+	w.mu.Unlock()
+	next := int64(unarmed)
+	for i := range w.shards {
+		next = min(next, w.shards[i].next())
 	}
-	return from + slots
+	w.arm(next)
 }

@@ -12,6 +12,15 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+func (w *Wheel) len() (n int) {
+	for i := range w.shards {
+		w.shards[i].mu.Lock()
+		n += w.shards[i].count
+		w.shards[i].mu.Unlock()
+	}
+	return n
+}
+
 // pass lets fake time go by and waits for what it set off.
 func pass(d time.Duration) {
 	<-time.After(d)
@@ -36,8 +45,11 @@ func TestFiresOnTime(t *testing.T) {
 			})
 		}
 		pass(61 * time.Second)
-		if w.count != 0 {
-			t.Errorf("%d timers never fired", w.count)
+		if n := w.len(); n != 0 {
+			t.Errorf("%d timers never fired", n)
+		}
+		if w.armed.Load() != unarmed {
+			t.Error("an empty wheel is driven on")
 		}
 	})
 }
@@ -94,11 +106,129 @@ func TestClosedWheelIsSilent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := New(time.Millisecond)
-		var a Timer
-		w.Schedule(&a, time.Second, func() { t.Error("fired after Close") })
+		var timers [100]Timer
+		for i := range timers {
+			w.Schedule(&timers[i], time.Second, func() { t.Error("fired after Close") })
+		}
 		w.Close()
-		w.Schedule(&a, time.Second, func() { t.Error("scheduled after Close") })
+		for i := range timers {
+			w.Schedule(&timers[i], time.Second, func() { t.Error("scheduled after Close") })
+			if w.Stop(&timers[i]) {
+				t.Error("a timer of a closed wheel was still to fire")
+			}
+		}
 		pass(5 * time.Second)
+	})
+}
+
+// Nothing else of the same turn fires once a callback has closed the wheel, whatever its shard.
+func TestCallbackMayClose(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10 * time.Millisecond)
+		var timers [100]Timer
+		fired := 0
+		for i := range timers {
+			w.Schedule(&timers[i], time.Second, func() { fired++; w.Close() })
+		}
+		pass(5 * time.Second)
+		if fired != 1 {
+			t.Errorf("%d callbacks ran, each of which closes the wheel", fired)
+		}
+	})
+}
+
+// What is of one size, and so is at addresses with much in common, is spread over all shards.
+func TestShardsAreUsedAlike(t *testing.T) {
+	t.Parallel()
+	const each = 512
+	type session struct {
+		_     [100]byte
+		timer Timer
+		_     [100]byte
+	}
+	w := New(time.Millisecond)
+	used := map[*shard]int{}
+	for range each * shards {
+		used[w.shardOf(&new(session).timer)]++
+	}
+	for i := range w.shards {
+		if n := used[&w.shards[i]]; n < each/2 || n > 2*each {
+			t.Errorf("%d timers in a shard, want about %d", n, each)
+		}
+	}
+}
+
+// Many goroutines schedule and stop timers of all shards while the wheel turns: each timer is either stopped or
+// fires, once and after its time, and no two callbacks run at a time.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		const tick = 10 * time.Millisecond
+		w := New(tick)
+		defer w.Close()
+		var fired, stopped atomic.Int32
+		var inside atomic.Bool
+		const goroutines, timers, turns = 8, 64, 50
+		for g := range goroutines {
+			r := rand.New(rand.NewPCG(uint64(g), 0))
+			go func() {
+				var own [timers]Timer
+				for range turns {
+					for i := range own {
+						due := time.Now().Add(time.Duration(r.IntN(10)) * tick)
+						w.Schedule(&own[i], time.Until(due), func() {
+							if !inside.CompareAndSwap(false, true) {
+								t.Error("two callbacks at a time")
+							}
+							fired.Add(1)
+							if early := time.Until(due); early > tick {
+								t.Errorf("fired %v early", early)
+							}
+							inside.Store(false)
+						})
+					}
+					<-time.After(time.Duration(r.IntN(10)) * tick)
+					for i := range own {
+						if i%2 == 0 && w.Stop(&own[i]) {
+							stopped.Add(1)
+						}
+					}
+					<-time.After(10 * tick)
+				}
+			}()
+		}
+		pass(time.Minute)
+		if n := fired.Load() + stopped.Load(); n != goroutines*timers*turns || stopped.Load() == 0 {
+			t.Errorf("%d timers fired and %d were stopped, want %d together", fired.Load(), stopped.Load(), goroutines*timers*turns)
+		}
+		if n := w.len(); n != 0 {
+			t.Errorf("%d timers are left", n)
+		}
+	})
+}
+
+// A turn that is woken again while it is under way leaves what comes to the end of the first one.
+func TestWokenTwice(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := New(10 * time.Millisecond)
+		defer w.Close()
+		var timers [100]Timer
+		fired := 0
+		const rounds = 3
+		for range rounds {
+			for i := range timers {
+				w.Schedule(&timers[i], time.Second, func() {
+					fired++
+					w.turn()
+				})
+			}
+			pass(2 * time.Second)
+		}
+		if fired != rounds*len(timers) {
+			t.Errorf("%d timers fired, want %d", fired, rounds*len(timers))
+		}
 	})
 }
 
@@ -111,4 +241,20 @@ func BenchmarkReschedule(b *testing.B) {
 	for i := 0; b.Loop(); i++ {
 		w.Schedule(&timers[i%len(timers)], 25*time.Second, fn)
 	}
+}
+
+// BenchmarkParallel is what connections do on all cores: each has a timer of its own, which it sets and stops.
+func BenchmarkParallel(b *testing.B) {
+	w := New(10 * time.Millisecond)
+	defer w.Close()
+	fn := func() {}
+	b.ReportAllocs()
+	b.RunParallel(func(p *testing.PB) {
+		timers := make([]Timer, 1000)
+		for i := 0; p.Next(); i++ {
+			t := &timers[i%len(timers)]
+			w.Schedule(t, 25*time.Second, fn)
+			w.Stop(t)
+		}
+	})
 }
