@@ -12,6 +12,16 @@ import (
 	"github.com/perch-go/perch/internal/wheel"
 )
 
+// idle is the number of idle workers.
+func (p *pool) idle() (n int) {
+	for i := range p.shards {
+		p.shards[i].mu.Lock()
+		n += len(p.shards[i].idle)
+		p.shards[i].mu.Unlock()
+	}
+	return n
+}
+
 type runnerFunc func()
 
 func (f runnerFunc) run() { f() }
@@ -25,9 +35,7 @@ func TestPool(t *testing.T) {
 		p := &pool{wheel: w}
 		idle := func() int {
 			synctest.Wait()
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			return len(p.idle)
+			return p.idle()
 		}
 		for range 100 {
 			p.run(runnerFunc(func() {}))
@@ -75,6 +83,35 @@ func TestPool(t *testing.T) {
 		p.run(runnerFunc(func() { ran = true }))
 		if n := idle(); n != 0 || !ran {
 			t.Errorf("%d idle workers after the end, late runner ran: %v", n, ran)
+		}
+	})
+}
+
+// Who finds a shard locked goes on to the next one, to give work away and to wait for it, and no worker is overlooked there later.
+func TestPoolWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := wheel.New(wheelTick)
+		defer w.Close()
+		p := &pool{wheel: w}
+		defer p.close()
+		ran := 0
+		work := func() {
+			p.run(runnerFunc(func() { ran++ }))
+			synctest.Wait()
+		}
+		work()
+		first, second := &p.shards[0], &p.shards[1]
+		first.mu.Lock()
+		work()
+		if len(first.idle) != 1 || len(second.idle) != 1 || ran != 2 {
+			t.Errorf("%d and %d idle workers, %d runners ran", len(first.idle), len(second.idle), ran)
+		}
+		first.mu.Unlock()
+		first.dismiss(1)
+		work()
+		if n := p.idle(); n != 1 || ran != 3 {
+			t.Errorf("%d idle workers, %d runners ran", n, ran)
 		}
 	})
 }
