@@ -247,7 +247,7 @@ func (s *Session) shut(reason Reason, err error, status uint16, text string) {
 		return
 	}
 	s.state = draining
-	s.server.stats.count(reason)
+	s.ends().count(reason)
 	s.wakeLocked()
 	timeout := closeTimeout
 	if s.server.stopping() {
@@ -280,18 +280,18 @@ func (s *Session) hasten() {
 
 // end releases everything, from whatever state, once. It is the only way to closed.
 func (s *Session) end(reason Reason, err error) {
-	stats := &s.server.stats
-	stats.ledger.RLock() // not while mu is held: see Server.Stats
+	ledger := &s.server.stats.ledger
+	ledger.RLock() // not while mu is held: see Server.Stats
 	s.mu.Lock()
 	if s.state == closed {
 		s.mu.Unlock()
-		stats.ledger.RUnlock()
+		ledger.RUnlock()
 		return
 	}
 	was := s.state
 	s.state = closed
-	stats.settle(s.traffic)
-	stats.ledger.RUnlock()
+	s.ends().settle(s.traffic)
+	ledger.RUnlock()
 	ws, upgrade, p, out := s.ws, s.dropUpgradeLocked(), s.poll, s.out
 	s.poll, s.out = nil, nil
 	if p != nil {
@@ -315,7 +315,7 @@ func (s *Session) end(reason Reason, err error) {
 		_ = upgrade.Close()
 	}
 	if was == open {
-		stats.count(reason)
+		s.ends().count(reason)
 	}
 	if was <= open {
 		s.closedFor(reason, err)

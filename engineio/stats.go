@@ -1,7 +1,6 @@
 package engineio
 
 import (
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -66,32 +65,46 @@ type Stats struct {
 	Traffic
 }
 
+// counters is safe for concurrent use.
 type counters struct {
 	opened, refused, upgrades, upgradesFailed, volatileDropped atomic.Uint64
 
-	mu     sync.Mutex // a leaf: nothing is locked under it
-	closed map[Reason]uint64
+	ends [16]ends // by the session's shard, so that sessions that end do not wait for each other
 
-	// ended is what the sessions that have ended had done. A session's traffic moves here while
-	// ledger is held for reading, so that Stats, which holds it for writing, finds it in one place.
+	// A session's traffic moves to where it ends while ledger is held for reading, so that Stats, which holds it
+	// for writing, finds it in one place.
 	ledger sync.RWMutex
-	ended  Traffic // under mu
 }
 
-func (c *counters) count(r Reason) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.closed == nil {
-		c.closed = make(map[Reason]uint64)
+// ends is what sessions that have ended leave behind.
+type ends struct {
+	mu      sync.Mutex // a leaf: nothing is locked under it
+	closed  map[Reason]uint64
+	traffic Traffic
+	_       [16]byte // a cache line each
+}
+
+// ends is where the session counts when it ends.
+func (s *Session) ends() *ends {
+	all := &s.server.stats.ends
+	return &all[s.server.sessions.shard(s.id)%len(all)]
+}
+
+// count counts one that ends.
+func (e *ends) count(r Reason) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed == nil {
+		e.closed = make(map[Reason]uint64)
 	}
-	c.closed[r]++
+	e.closed[r]++
 }
 
-// settle takes over the traffic of a session that has ended.
-func (c *counters) settle(t Traffic) {
-	c.mu.Lock()
-	c.ended.add(t)
-	c.mu.Unlock()
+// settle takes over the traffic of one that has ended.
+func (e *ends) settle(t Traffic) {
+	e.mu.Lock()
+	e.traffic.add(t)
+	e.mu.Unlock()
 }
 
 // sentLocked counts what has left.
@@ -99,7 +112,7 @@ func (s *Session) sentLocked(bytes, packets int) {
 	t := Traffic{PacketsOut: uint64(packets), BytesOut: uint64(bytes)}
 	s.traffic.add(t)
 	if s.state == closed {
-		s.server.stats.settle(t) // the rest is there already
+		s.ends().settle(t) // the rest is there already
 	}
 }
 
@@ -115,15 +128,20 @@ func (s *Server) Stats() Stats {
 		UpgradesFailed:  c.upgradesFailed.Load(),
 		VolatileDropped: c.volatileDropped.Load(),
 	}
-	c.mu.Lock()
-	stats.Closed = maps.Clone(c.closed)
-	c.mu.Unlock()
-
 	c.ledger.Lock()
 	defer c.ledger.Unlock()
-	c.mu.Lock()
-	stats.Traffic = c.ended
-	c.mu.Unlock()
+	for i := range c.ends {
+		e := &c.ends[i]
+		e.mu.Lock()
+		for reason, n := range e.closed {
+			if stats.Closed == nil {
+				stats.Closed = make(map[Reason]uint64)
+			}
+			stats.Closed[reason] += n
+		}
+		stats.Traffic.add(e.traffic)
+		e.mu.Unlock()
+	}
 	for session := range s.sessions.all() {
 		session.mu.Lock()
 		if session.state != closed {

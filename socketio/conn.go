@@ -18,7 +18,7 @@ import (
 type conn struct {
 	server     *Server
 	session    *engineio.Session
-	prev, next *conn   // on the server's list, under its lock
+	prev, next *conn   // in the server's list, under the lock of a shard
 	intake     *intake // between the first message of a batch and its end; the reader's
 	legacy     *legacy
 	plain      *plain // nil: a client of Socket.IO

@@ -92,11 +92,11 @@ func (n *Namespace) disinherit(template *Namespace) {
 // enter finds the namespace for a new socket, which has to exit it; nil stands for "/". If there is none, and parents might make
 // one, it is a candidate, which has a name and nothing else: the socket's lane makes it one.
 func (s *Server) enter(name []byte) *Namespace {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
 	if len(name) == 0 {
 		return s.main
 	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
 	ns := s.namespaces[string(name)]
 	switch {
 	case ns != nil && ns.child != nil:

@@ -272,9 +272,7 @@ func TestOfFuncBlocks(t *testing.T) {
 	within(t, asked)
 	gone.close()
 	eventually(t, "the server has noticed", func() bool {
-		h.mu.RLock()
-		defer h.mu.RUnlock()
-		return h.conns != nil && h.conns.next == nil
+		return len(h.conns.all()) == 1
 	})
 	close(gate)
 	c.connected("/slow")

@@ -305,9 +305,7 @@ func TestLegacyDirtyDisconnects(t *testing.T) {
 				return false
 			}
 		}
-		h.mu.RLock()
-		defer h.mu.RUnlock()
-		return h.Engine().Sessions() == 0 && h.live.Load() == 1 && h.conns == nil
+		return h.Engine().Sessions() == 0 && h.live.Load() == 1 && len(h.conns.all()) == 0
 	}
 	for deadline := time.Now().Add(patience); !gone(); <-time.After(time.Millisecond) {
 		if time.Now().After(deadline) {

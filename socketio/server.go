@@ -37,15 +37,15 @@ type Server struct {
 	wheel             *wheel.Wheel
 	pool              pool
 	coarse            coarse // of all lanes
-	alone             bool   // there is no cluster
+	conns             conns
+	alone             bool // there is no cluster
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
 	parents    []*ParentNamespace
-	dynamic    int   // namespaces that clients have had made
-	waiting    int   // of those, such as are empty and kept for a while
-	full       bool  // and it is known that there are too many
-	conns      *conn // linked by conn.next
+	dynamic    int  // namespaces that clients have had made
+	waiting    int  // of those, such as are empty and kept for a while
+	full       bool // and it is known that there are too many
 
 	main        *Namespace // "/"
 	onNamespace []*func(*Namespace)
@@ -169,40 +169,6 @@ func (s *Server) accept(session *engineio.Session) engineio.Handler {
 	return c
 }
 
-// enlist puts a connection on the list of those that Shutdown drains. One that has a socket already is refused once that has
-// begun, because nobody would wait for it.
-func (s *Server) enlist(c *conn) (ok bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.live > 0 {
-		if s.closing.Load() {
-			return false
-		}
-		s.live.Add(int64(c.live))
-	}
-	if c.next = s.conns; c.next != nil {
-		c.next.prev = c
-	}
-	s.conns = c
-	c.draining = s.closing.Load()
-	return true
-}
-
-// forget takes a connection that has ended off the list.
-func (s *Server) forget(c *conn) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if c.prev != nil {
-		c.prev.next = c.next
-	} else if s.conns == c {
-		s.conns = c.next
-	}
-	if c.next != nil {
-		c.next.prev = c.prev
-	}
-	c.prev, c.next = nil, nil
-}
-
 // release gives back a share of live.
 func (s *Server) release() {
 	if s.live.Add(-1) == 0 {
@@ -214,16 +180,12 @@ func (s *Server) release() {
 // first. The server still sends, so that several of them can be drained before the first is closed: what a handler of one sends by
 // another gets there.
 func (s *Server) Drain(ctx context.Context) error {
-	s.mu.Lock()
+	s.mu.Lock() // no client has a namespace made from now on
 	first := s.closing.CompareAndSwap(false, true)
-	var conns []*conn
-	for c := s.conns; c != nil; c = c.next {
-		conns = append(conns, c)
-	}
 	s.mu.Unlock()
 	if first {
 		s.stop()
-		for _, c := range conns {
+		for _, c := range s.conns.all() {
 			c.drain()
 		}
 		s.release()

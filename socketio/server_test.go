@@ -232,9 +232,7 @@ func TestDirtyDisconnects(t *testing.T) {
 		t.Errorf("left: %d members", n.Len())
 	}
 	eventually(t, "sockets and connections are let go of", func() bool { // which follows the hooks
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		return h.live.Load() == 1 && h.conns == nil
+		return h.live.Load() == 1 && len(h.conns.all()) == 0
 	})
 }
 
