@@ -55,6 +55,10 @@ bench-client: install ## the Go client beside the JavaScript one and coder/webso
 bench-compare: install ## the server beside Node's, NestJS and WebSocket alone: tables with ratios (BENCHARGS="-rounds 1 -scenarios e1,b8")
 	@$(GO) run ./internal/e2e/serverbench $(BENCHARGS)
 
+.PHONY: bench-ratios
+bench-ratios: install ## ratios of rates alone, measured in short slices side by side, which a machine of changing speed disturbs least
+	@$(GO) run ./internal/e2e/serverbench -measure ratios $(BENCHARGS)
+
 .PHONY: bench-growth
 bench-growth: ## how the server's cost grows with connections and members: tables (BENCHARGS="-rounds 1 -servers perch")
 	@$(GO) run ./internal/e2e/serverbench -measure growth $(BENCHARGS)

@@ -40,6 +40,7 @@ var modes = map[string]func(*runner, context.Context) error{
 	"growth":  (*runner).growth,
 	"hold":    (*runner).hold,
 	"locks":   (*runner).locks,
+	"ratios":  (*runner).ratios,
 	"stalled": (*runner).stalled,
 }
 
@@ -148,24 +149,33 @@ func (r *runner) measure(ctx context.Context, s server, what scenario) (result, 
 				return nil, 0, err
 			}
 		}
-		generator := s.pinned(ctx, 1, r.places["loadgen"], r.generator(what, s.mode, running.addr, running.cmd.Process.Pid)...)
-		var complaints bytes.Buffer
-		generator.Stderr = &complaints
-		generator.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1")
-		said, err := generator.Output()
-		var figures map[string]any
+		figures, cpu, err := r.load(ctx, s, running, r.generator(what, s.mode, running.addr, running.cmd.Process.Pid))
 		if err == nil {
-			if err = json.NewDecoder(bytes.NewReader(said)).Decode(&figures); err == nil {
-				err = look(figures)
-			}
+			err = look(figures)
 		}
-		cpu := running.stop() + cpuTime(generator)
+		cpu += running.stop()
 		if err != nil {
-			return nil, 0, fmt.Errorf("%w, the generator said: %s%s\nthe server said: %s", err, said, complaints.Bytes(), running.complaints.Bytes())
+			return nil, 0, fmt.Errorf("%w\nthe server said: %s", err, running.complaints.Bytes())
 		}
 		return figures, cpu, nil
 	})
 	return result{figures, others}, err
+}
+
+// load has the generator put a server under load, and returns what it says and the CPU time that it has used.
+func (r *runner) load(ctx context.Context, s server, running *process, args []string) (figures map[string]any, cpu float64, err error) {
+	generator := s.pinned(ctx, 1, r.places["loadgen"], args...)
+	var complaints bytes.Buffer
+	generator.Stderr = &complaints
+	generator.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1")
+	said, err := generator.Output()
+	if err == nil {
+		err = json.NewDecoder(bytes.NewReader(said)).Decode(&figures)
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("%w, the generator said: %s%s", err, said, complaints.Bytes())
+	}
+	return figures, cpuTime(generator), nil
 }
 
 // cpuTime is what a process has used that has ended.

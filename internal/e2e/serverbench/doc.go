@@ -15,7 +15,9 @@
 // Further ones, such as an older build of ours, are named by -with: the program has to print "listening on HOST:PORT" when
 // it is ready, and to answer GET /gc after two collections.
 //
-// That is -measure compare. The others measure perch, or each of -servers by itself:
+// That is -measure compare. With -measure ratios the same rates are measured in slices of half a second, of servers that stay, and
+// the ratios are those of slices side by side: for a machine whose speed changes by the minute. The others measure perch, or each
+// of -servers by itself:
 //
 //	growth  how cost grows: CPU time for each event at half of the capacity with 100 to 10,000 connections (an open loop),
 //	        cost of 1 to 16,000 connections in one process, of rooms with 1 to 10,000 members

@@ -113,7 +113,7 @@ func parse(args []string) (*plan, error) {
 	}
 	if *servers == "" {
 		*servers = "perch"
-		if p.mode == "compare" {
+		if p.mode == "compare" || p.mode == "ratios" {
 			*servers = names(allServers)
 		}
 	}
