@@ -74,7 +74,7 @@ func pipelined(b testing.TB, url, packet string, length int) (round func(), answ
 	conn, r := dialRaw(b, url)
 	var batch []byte
 	for range inFlight {
-		batch = appendFrame(batch, packet)
+		batch = appendFrame(b, batch, packet)
 	}
 	acks := make([]byte, inFlight*(2+length))
 	round = func() {
@@ -102,7 +102,7 @@ func dialRaw(b testing.TB, url string) (net.Conn, *bufio.Reader) {
 	if resp, err := http.ReadResponse(r, nil); err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
 		b.Fatal(resp, err)
 	}
-	if _, err := conn.Write(appendFrame(nil, "40")); err != nil {
+	if _, err := conn.Write(appendFrame(b, nil, "40")); err != nil {
 		b.Fatal(err)
 	}
 	for _, prefix := range []string{"0{", "40{"} {
@@ -113,10 +113,10 @@ func dialRaw(b testing.TB, url string) (net.Conn, *bufio.Reader) {
 	return conn, r
 }
 
-// appendFrame appends a client's text frame, masked with zeroes.
-func appendFrame(dst []byte, text string) []byte {
+// appendFrame appends a client's text frame of up to 125 bytes, masked with zeroes.
+func appendFrame(tb testing.TB, dst []byte, text string) []byte {
 	if len(text) > 125 {
-		panic("too long for this helper")
+		tb.Fatalf("%d bytes are too long for a short frame", len(text))
 	}
 	dst = append(dst, 0x81, 0x80|byte(len(text)), 0, 0, 0, 0)
 	return append(dst, text...)

@@ -242,6 +242,7 @@ func TestStreamSendOutlives(t *testing.T) {
 	}
 }
 
+// explosive is a result of a user's whose encoding fails in the worst way (engine rule 11).
 type explosive struct{}
 
 func (explosive) MarshalJSON() ([]byte, error) { panic("secret") }

@@ -61,11 +61,8 @@ func (b *body) read(w http.ResponseWriter, r *http.Request, limit int64) error {
 }
 
 func tooLarge(err error) bool {
-	if err == nil {
-		return false
-	}
-	var e *http.MaxBytesError
-	return errors.As(err, &e)
+	_, ok := errors.AsType[*http.MaxBytesError](err)
+	return ok
 }
 
 // What stands in nearly every answer. Nobody may write into it.

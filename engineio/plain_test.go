@@ -243,7 +243,7 @@ func TestPlainRefused(t *testing.T) {
 					w.WriteHeader(http.StatusTeapot)
 				case "/silent":
 				case "/panic":
-					panic("in a middleware")
+					panic("in a middleware") // rule 11: what the user's code may do
 				default:
 					next.ServeHTTP(w, r)
 				}
@@ -357,7 +357,7 @@ func TestPlainEndsWhileAccepted(t *testing.T) {
 			}
 			return &Refusal{Status: 403}
 		}, status: 403},
-		"a hook panics": {options: Options{Headers: func(http.Header, *http.Request) { panic(http.ErrAbortHandler) }}, reason: ReasonTransportError},
+		"a hook panics": {options: Options{Headers: func(http.Header, *http.Request) { panic(http.ErrAbortHandler) }}, reason: ReasonTransportError}, // rule 11
 		"sent too early": {accept: func(_ *plainFixture, s *Session, _ *http.Request) error {
 			m := plainMessage("x")
 			if err := errors.Join(s.SendText([]byte("x")), s.Send(m), s.Append(m, true), s.SendWait(context.Background(), m)); !errors.Is(err, ErrClosed) {
@@ -366,7 +366,7 @@ func TestPlainEndsWhileAccepted(t *testing.T) {
 			s.Flush()
 			return nil
 		}, status: 101, reason: ReasonTransportClose},
-		"a panic": {accept: func(*plainFixture, *Session, *http.Request) error { panic(http.ErrAbortHandler) }},
+		"a panic": {accept: func(*plainFixture, *Session, *http.Request) error { panic(http.ErrAbortHandler) }}, // rule 11
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -414,18 +414,15 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 			return true
 		}
 		if s.v3 != nil {
-			reason, err := s.handleText3(m.Payload, b)
-			return reason == "" || ws.handled(b, reason, err)
+			return b.handled(s.handleText3(m.Payload, b))
 		}
-		reason, err := s.handleText(m.Payload, b)
-		return reason == "" || ws.handled(b, reason, err)
+		return b.handled(s.handleText(m.Payload, b))
 	case wsframe.Binary:
 		if ws.trial != nil {
 			return false
 		}
 		if s.v3 != nil {
-			reason, err := s.handleBinary3(m.Payload, b)
-			return reason == "" || ws.handled(b, reason, err)
+			return b.handled(s.handleBinary3(m.Payload, b))
 		}
 		b.begin()
 		s.deliver(m.Payload, true)
@@ -456,14 +453,17 @@ func (ws *webSocket) handleFrame(m wsframe.Message, b *batch) bool {
 	return true
 }
 
-// handled ends the session because of what became of a packet, and reports whether to read on.
-func (ws *webSocket) handled(b *batch, reason Reason, err error) bool {
+// handled ends the session if what became of a packet says so, and reports whether to read on.
+func (b *batch) handled(reason Reason, err error) bool {
+	if reason == "" {
+		return true
+	}
 	b.handOver()
 	status := wsframe.StatusNormal
 	if err != nil {
 		status = wsframe.StatusProtocol
 	}
-	ws.fail(reason, err, status)
+	b.session.shut(reason, err, status, "")
 	return false
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -108,12 +109,12 @@ func ExampleCodec() {
 func start() (srv *httptest.Server, stop func()) {
 	app, err := perch.New(perch.WithGateways(&Lobby{}), perch.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
 	mux := http.NewServeMux()
 	app.Mount(mux)
 	if err := app.Start(context.Background()); err != nil {
-		panic(err)
+		log.Fatal(err)
 	}
 	srv = httptest.NewServer(mux)
 	return srv, func() {

@@ -38,7 +38,7 @@ func handlers(r *perch.Router) {
 	perch.On(r, "text", func(_ context.Context, s string) (string, error) { return s, nil })
 	perch.On(r, "item", func(_ context.Context, v item) (item, error) { return v, nil })
 	perch.OnEvent(r, "void", func(context.Context, perch.None) error { return nil })
-	perch.OnEvent(r, "boom", func(context.Context, perch.None) error { panic("boom") })
+	perch.OnEvent(r, "boom", func(context.Context, perch.None) error { panic("boom") }) // rule 11: its client gets INTERNAL
 	perch.OnEvent(r, "fail", func(context.Context, perch.None) error {
 		return &perch.Error{Code: "NO", Message: "no.", Details: map[string]int{"n": 1}}
 	})
@@ -286,7 +286,7 @@ func TestRefusal(t *testing.T) {
 				case auth.Token == "broken":
 					return errors.New("not for you to know")
 				case auth.Token == "panic":
-					panic("not for you to know")
+					panic("not for you to know") // rule 11: refused, and not told why
 				case auth.Token == "early":
 					return ec.Socket().Emit("welcome", "you")
 				}

@@ -100,7 +100,7 @@ func TestParentOrder(t *testing.T) {
 	})
 	first := h.OfRegexp(regexp.MustCompile(`a\d`))
 	second := h.ofPattern(t, "/{any}")
-	// Its panic refuses whoever comes to be asked by it, and ends nothing else.
+	// Rule 11: its panic refuses whoever comes to be asked by it, and ends nothing else.
 	broken := h.OfFunc(func(_ context.Context, name string, _ *Handshake) error { panic("oops") })
 	c := h.dial(t)
 	for _, name := range []string{"/a1", "/a2", "/b", "/a1"} {

@@ -302,7 +302,7 @@ func TestPlainEndsWhileAsked(t *testing.T) {
 		status int // 0: the connection ends without an answer
 	}{
 		"refused":      {func(context.Context, *harness, *Socket, func()) error { return &ConnectError{Message: "no"} }, 403},
-		"panic":        {func(context.Context, *harness, *Socket, func()) error { panic("no") }, 500},
+		"panic":        {func(context.Context, *harness, *Socket, func()) error { panic("no") }, 500}, // rule 11
 		"goexit":       {func(context.Context, *harness, *Socket, func()) error { runtime.Goexit(); return nil }, 0},
 		"disconnected": {func(_ context.Context, _ *harness, s *Socket, _ func()) error { s.Disconnect(false); return nil }, 503},
 		"closed": {func(_ context.Context, _ *harness, s *Socket, _ func()) error {

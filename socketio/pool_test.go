@@ -64,7 +64,7 @@ func TestPool(t *testing.T) {
 
 		// One that is needed every now and then stays.
 		for range 10 {
-			time.Sleep(idlePeriod / 2)
+			time.Sleep(idlePeriod / 2) // of the bubble's clock, as all of this test's
 			p.run(runnerFunc(func() {}))
 		}
 		if n := idle(); n != 1 {

@@ -151,7 +151,7 @@ func TestReadHistory(t *testing.T) {
 		srv.CloseClientConnections()
 		ben.NextClose(t)
 		ann.NextDisconnect(t)
-		time.Sleep(10 * time.Second) // Ann's client connects again
+		time.Sleep(10 * time.Second) // of the bubble's clock: Ann's client connects again
 		call(t, ann, joinRoom, Join{"r", "Ann"})
 		var missed []Said
 		for said, err := range client.Stream(t.Context(), ann.Socket, readHistory, Recall{Room: "r", After: last.ID}) {
@@ -191,7 +191,7 @@ func TestSlowReader(t *testing.T) {
 			}
 			if read++; read%10 == 0 {
 				call(t, ann, sendMessage, Post{"r", "meanwhile"})
-				time.Sleep(time.Second)
+				time.Sleep(time.Second) // of the bubble's clock
 			}
 		}
 		if read != 20 {
@@ -234,7 +234,7 @@ func TestQuiet(t *testing.T) {
 		call(t, ann, joinRoom, Join{"r", "Ann"})
 		ben.Call(t, "join", Join{"r", "Ben"})
 		perchtest.Next(t, ann, joined)
-		time.Sleep(time.Hour) // both are quiet, and both are there
+		time.Sleep(time.Hour) // of the bubble's clock: both are quiet, and both are there
 		ann.NoEvents(t)
 		members(t, call(t, ann, joinRoom, Join{"r", "Ann"}), "Ann", "Ben")
 	})

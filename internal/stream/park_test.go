@@ -12,25 +12,15 @@ import (
 func parks(name string) bool { return name == "memory" || name == "raw" && runtime.GOOS == "linux" }
 
 func forEachParkable(t *testing.T, test func(t *testing.T, c Parkable, peer net.Conn)) {
-	for _, impl := range implementations {
-		t.Run(impl.name, func(t *testing.T) {
-			t.Parallel()
-			poller := new(Poller)
-			p := impl.make(t, poller)
-			t.Cleanup(func() {
-				p.conn.Close()
-				p.peer.Close()
-				poller.Close()
-			})
-			c, ok := p.conn.(Parkable)
-			if ok != parks(impl.name) {
-				t.Fatalf("is parkable: %v", ok)
-			}
-			if ok {
-				test(t, c, p.peer)
-			}
-		})
-	}
+	forEachNamed(t, func(t *testing.T, name string, p pair) {
+		c, ok := p.conn.(Parkable)
+		if ok != parks(name) {
+			t.Fatalf("is parkable: %v", ok)
+		}
+		if ok {
+			test(t, c, p.peer)
+		}
+	})
 }
 
 // called is a Waiter that passes each call on.

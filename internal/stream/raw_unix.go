@@ -163,33 +163,15 @@ func newWrite(v [][]byte, wait bool) *rawOp {
 
 func (op *rawOp) write(fd uintptr) bool {
 	for {
-		var n int
-		var err error
-		if op.v == nil {
-			n, err = unix.Write(int(fd), op.p)
-		} else {
-			n, err = unix.Writev(int(fd), op.v[:min(len(op.v), maxVector)])
-		}
-		if n > 0 {
-			op.n += n
-			if op.advance(n) {
-				return true
-			}
-			continue
-		}
-		switch err {
-		case unix.EINTR:
-		case unix.EAGAIN:
-			if op.wait {
-				return false
-			}
-			op.err = ErrWouldBlock
-			return true
-		case nil:
-			op.err = io.ErrUnexpectedEOF // an empty slice was handed in
-			return true
-		default:
+		n, err := sysWrite(int(fd), op.p, op.v)
+		op.n += n
+		switch {
+		case err == ErrWouldBlock && op.wait:
+			return false
+		case err != nil:
 			op.err = err
+			return true
+		case op.advance(n):
 			return true
 		}
 	}
@@ -197,20 +179,33 @@ func (op *rawOp) write(fd uintptr) bool {
 
 // writeOnce is TryWrite of one piece to the bare descriptor.
 func writeOnce(fd int, p []byte) (n int, err error) {
-	for n < len(p) {
-		m, err := unix.Write(fd, p[n:])
+	for n < len(p) && err == nil {
+		var m int
+		m, err = sysWrite(fd, p[n:], nil)
+		n += m
+	}
+	return n, err
+}
+
+// sysWrite writes v, or p if that is nil.
+func sysWrite(fd int, p []byte, v [][]byte) (n int, err error) {
+	for {
+		if v == nil {
+			n, err = unix.Write(fd, p)
+		} else {
+			n, err = unix.Writev(fd, v[:min(len(v), maxVector)])
+		}
 		switch {
-		case m > 0:
-			n += m
-		case err == unix.EAGAIN:
-			return n, ErrWouldBlock
+		case n > 0:
+			return n, nil
 		case err == nil:
-			return n, io.ErrUnexpectedEOF
+			return 0, io.ErrUnexpectedEOF // an empty slice was handed in
+		case err == unix.EAGAIN:
+			return 0, ErrWouldBlock
 		case err != unix.EINTR:
-			return n, err
+			return 0, err
 		}
 	}
-	return n, nil
 }
 
 const maxVector = 1024 // IOV_MAX

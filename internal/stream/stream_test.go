@@ -73,6 +73,10 @@ func tcpPair(t *testing.T) (server, client net.Conn) {
 }
 
 func forEach(t *testing.T, test func(t *testing.T, p pair)) {
+	forEachNamed(t, func(t *testing.T, _ string, p pair) { test(t, p) })
+}
+
+func forEachNamed(t *testing.T, test func(t *testing.T, name string, p pair)) {
 	for _, impl := range implementations {
 		t.Run(impl.name, func(t *testing.T) {
 			t.Parallel()
@@ -83,7 +87,7 @@ func forEach(t *testing.T, test func(t *testing.T, p pair)) {
 				p.peer.Close()
 				poller.Close()
 			})
-			test(t, p)
+			test(t, impl.name, p)
 		})
 	}
 }

@@ -254,3 +254,34 @@ func taken[T any](t *testing.T, l *freeList[T]) iter.Seq[*T] {
 		}
 	}
 }
+
+// Acks are built past Outgoing, and scalars where they stand: with the same result.
+func TestAppendAckShortcuts(t *testing.T) {
+	t.Parallel()
+	text, n, n64, f, yes, data := "a\"b", -1, int64(1)<<40, 1.5, true, []byte("b")
+	var noText *string
+	var noInt *int
+	var noInt64 *int64
+	var noFloat *float64
+	var noBool *bool
+	var noBytes *[]byte
+	for _, args := range [][2][]any{
+		{{&text, &n, &n64, &f, &yes, &data}, {text, n, n64, f, yes, data}},
+		{{noText, noInt, noInt64, noFloat, noBool, noBytes}, {nil, nil, nil, nil, nil, nil}},
+		{{}, {}},
+	} {
+		want, err := Text{}.Append(nil, Outgoing{Type: Ack, Namespace: "/n", ID: 7, HasID: true, Args: args[1]})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, list := range args {
+			got, attachments, err := AppendAck([]byte("x"), "/n", 7, list)
+			if err != nil || string(got) != "x"+string(want.Data) || len(attachments) != len(want.Attachments) {
+				t.Errorf("%v: %s, %v; want %s", list, got, err, want.Data)
+			}
+		}
+	}
+	if out, _, err := AppendAck([]byte("x"), "/", 1, []any{make(chan int)}); err == nil || string(out) != "x" {
+		t.Errorf("got %q, %v", out, err)
+	}
+}

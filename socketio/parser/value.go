@@ -60,36 +60,31 @@ func (e *encoder) append(dst []byte, v any, depth int) ([]byte, error) {
 		return e.appendRaw(dst, x, v)
 	case Raw:
 		return e.appendRawValue(dst, x)
-	case *string: // what a handler has returned, where it stands: boxing it would be an allocation
-		if x == nil {
-			return append(dst, "null"...), nil
+	// What a handler has returned, where it stands: boxing it would be an allocation. Nil is for json/v2 to write.
+	case *string:
+		if x != nil {
+			return jsonscan.AppendString(dst, *x), nil
 		}
-		return jsonscan.AppendString(dst, *x), nil
 	case *int:
-		if x == nil {
-			return append(dst, "null"...), nil
+		if x != nil {
+			return strconv.AppendInt(dst, int64(*x), 10), nil
 		}
-		return strconv.AppendInt(dst, int64(*x), 10), nil
 	case *int64:
-		if x == nil {
-			return append(dst, "null"...), nil
+		if x != nil {
+			return strconv.AppendInt(dst, *x, 10), nil
 		}
-		return strconv.AppendInt(dst, *x, 10), nil
 	case *float64:
-		if x == nil {
-			return append(dst, "null"...), nil
+		if x != nil {
+			return appendFloat(dst, *x)
 		}
-		return appendFloat(dst, *x)
-	case *[]byte:
-		if x == nil {
-			return append(dst, "null"...), nil
-		}
-		return e.appendBytes(dst, *x), nil
 	case *bool:
-		if x == nil {
-			return append(dst, "null"...), nil
+		if x != nil {
+			return strconv.AppendBool(dst, *x), nil
 		}
-		return strconv.AppendBool(dst, *x), nil
+	case *[]byte:
+		if x != nil {
+			return e.appendBytes(dst, *x), nil
+		}
 	case []any:
 		return e.appendArray(dst, x, depth)
 	case map[string]any:
