@@ -16,8 +16,9 @@ import (
 //   - the hooks of [Namespace.OnError] are called. Without any, the error is logged.
 type EventMiddleware func(ctx context.Context, e *Event) error
 
-// OutgoingListener is told of an event that was sent to s, and of a broadcast just before it is. It is called on the goroutine
-// that sends, so it has to be safe for concurrent use and must not take long. The slice is its own, what is in it is not to be
+// OutgoingListener is told of an event that is sent to s, just before it is, as in Node: what it does comes before the client's
+// answer, and an event that is then dropped (volatile, or over the budget) is told of too. It is called on the goroutine that
+// sends, so it has to be safe for concurrent use and must not take long. The slice is its own, what is in it is not to be
 // changed; of a broadcast that another process has sent it is a parser.Raw for each argument. It is not told of what a recovered
 // socket had missed.
 type OutgoingListener func(s *Socket, event string, args []any)
@@ -181,11 +182,8 @@ func (s *Socket) addHandler(event string, p *Handler) (off func()) {
 	return func() { s.change(func(l *listeners) { l.dropHandler(event, p) }) }
 }
 
-// observe tells who wants to know what is sent to the socket, unless it was not.
-func (s *Socket) observe(err error, event string, args []any) {
-	if err != nil {
-		return
-	}
+// observe tells who wants to know what is about to be sent to the socket. No lock may be held.
+func (s *Socket) observe(event string, args []any) {
 	for _, fn := range s.ns.registry.Load().outgoing {
 		s.report(*fn, event, args)
 	}

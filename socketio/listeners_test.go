@@ -265,6 +265,29 @@ func testOnAnyOutgoing(t *testing.T, h *harness) {
 	if err := n.Emit("x"); err != nil || got.take() != "" {
 		t.Error("removed listeners hear", err)
 	}
+
+	// Told before the client is: what a listener sends goes ahead of the event.
+	off := a.OnAnyOutgoing(func(s *Socket, event string, _ []any) {
+		if event != "first" {
+			_ = s.Emit("first")
+		}
+	})
+	defer off()
+	for _, emit := range []func() error{
+		func() error { return a.Emit("second") },
+		func() error { return a.Send(t.Context(), "second") },
+		func() error { return n.Emit("second") },
+	} {
+		if err := emit(); err != nil {
+			t.Error(err)
+		}
+		for heard := ""; !strings.HasPrefix(heard, `2["second"`); {
+			last := heard
+			if heard = fmt.Sprint(clients[0].next()); strings.HasPrefix(heard, `2["second"`) && !strings.HasPrefix(last, `2["first"`) {
+				t.Errorf("%s came after %s", heard, last)
+			}
+		}
+	}
 }
 
 // S-61: while the disconnecting hooks run, the socket is in its rooms.

@@ -29,7 +29,9 @@ func (m *member) ID() string { return m.id }
 func (m *member) Prepare(p *adapter.Packet) error {
 	s := m.socket()
 	_, err := s.encoding(p)
-	s.observe(err, p.Event, p.Args) // here, because no lock is held
+	if err == nil {
+		s.observe(p.Event, p.Args) // here, because no lock is held
+	}
 	return err
 }
 

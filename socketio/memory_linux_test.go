@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http/httptest"
 	"runtime"
@@ -45,7 +46,9 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 	}
 	disconnect := func() {
 		for i, c := range conns {
-			_ = c.Close()
+			if c != nil {
+				_ = c.Close()
+			}
 			conns[i] = nil
 		}
 	}
@@ -68,9 +71,15 @@ func TestIdleConnectionIsSmall(t *testing.T) {
 	for range first {
 		defer dialIdle(t, ts.Listener.Addr().String()).Close()
 	}
-	cost := connect(func() net.Conn { return dialIdle(t, ts.Listener.Addr().String()) }) - clients
-	if got := s.Of("/").Len(); got != n+first {
-		t.Fatalf("%d sockets", got)
+	// What else goes on in the process can only add to it, so the least of a few counts.
+	cost := int64(math.MaxInt64)
+	for tries := 3; cost > maxQuiet && tries > 0; tries-- {
+		disconnect()
+		eventually(t, "those of the try before are gone", func() bool { return s.Of("/").Len() == first })
+		cost = min(cost, connect(func() net.Conn { return dialIdle(t, ts.Listener.Addr().String()) })-clients)
+		if got := s.Of("/").Len(); got != n+first {
+			t.Fatalf("%d sockets", got)
+		}
 	}
 	if cost > maxQuiet {
 		t.Errorf("an idle connection costs %d bytes, want at most %d", cost, maxQuiet)

@@ -477,12 +477,6 @@ func (s *Server) encodeWithOffset(p *adapter.Packet) (any, error) {
 // emitInOrder is emit for a socket that has a ticket: the event takes its place in the order of the namespace. reserve, unless it
 // is nil, has made room for it when it returns.
 func (s *Socket) emitInOrder(p *adapter.Packet, reserve func(*engineio.Message) error) error {
-	err := s.deliver(p, reserve)
-	s.observe(err, p.Event, p.Args)
-	return err
-}
-
-func (s *Socket) deliver(p *adapter.Packet, reserve func(*engineio.Message) error) error {
 	if parser.Reserved(p.Event) {
 		return reservedError(p.Event)
 	}
@@ -494,6 +488,7 @@ func (s *Socket) deliver(p *adapter.Packet, reserve func(*engineio.Message) erro
 	if err != nil {
 		return err
 	}
+	s.observe(p.Event, p.Args)
 	if s.state.Load() == statePending {
 		if waits, err := s.wait(p); waits {
 			return err

@@ -31,6 +31,7 @@ func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
 	if err != nil {
 		return err
 	}
+	s.observe(event, b.args)
 	m := s.conn.format().frame(out, flags{})
 	if s.state.Load() == stateConnected {
 		err = sendError(s.conn.session.SendWait(ctx, m))
@@ -38,7 +39,6 @@ func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
 		err = s.queue(m, false)
 		s.flush()
 	}
-	s.observe(err, event, b.args)
 	return err
 }
 
@@ -117,9 +117,8 @@ func (s *Socket) emitID(event string, args []any, f flags, id uint64, hasID bool
 	if err != nil {
 		return err
 	}
-	err = s.transmit(out, f)
-	s.observe(err, event, b.args)
-	return err
+	s.observe(event, b.args)
+	return s.transmit(out, f)
 }
 
 // encode makes the packet of an event in b.text.
