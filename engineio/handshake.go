@@ -2,7 +2,6 @@ package engineio
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -30,6 +29,16 @@ func NewHandshake(r *http.Request) *Handshake {
 
 func newHandshake(r *http.Request, trusted []netip.Prefix, last *atomic.Pointer[bareContext]) *Handshake {
 	address, secure := clientAddress(r, trusted)
+	return &Handshake{
+		block:  compact(r, address),
+		ctx:    keep(r.Context(), last),
+		issued: time.Now().UnixMilli(),
+		secure: secure,
+	}
+}
+
+// compact is the block of a Handshake.
+func compact(r *http.Request, address string) string {
 	var b strings.Builder
 	uri := r.RequestURI
 	if uri == "" {
@@ -55,12 +64,7 @@ func newHandshake(r *http.Request, trusted []netip.Prefix, last *atomic.Pointer[
 			b.WriteString(v)
 		}
 	}
-	return &Handshake{
-		block:  b.String(),
-		ctx:    keep(r.Context(), last),
-		issued: time.Now().UnixMilli(),
-		secure: secure,
-	}
+	return b.String()
 }
 
 // keep returns a context with the values of a request's and without its cancellation. The one that net/http makes for a
@@ -87,22 +91,32 @@ func sameAddr(a, b net.Addr) bool {
 	return ok && same && x.Port == y.Port && x.Zone == y.Zone && x.IP.Equal(y.IP)
 }
 
-// isBare reports whether ctx is two values and two cancellations, by how contexts describe themselves: another
-// one that is wrapped around them or lies between them shows in it. Should the standard library describe them
-// otherwise one day, nothing is bare.
+// isBare reports whether ctx is two cancellations around the two values of a server without BaseContext and ConnContext, and
+// nothing else, by the types that contexts are made of: one that is wrapped around them or lies between them has another, or is
+// one more. Should the standard library make them otherwise one day, nothing is bare.
 func isBare(ctx context.Context) bool {
-	if reflect.TypeOf(ctx) != cancelType {
-		return false
+	v := reflect.ValueOf(ctx)
+	for _, t := range bareTypes {
+		if v.Type() != t {
+			return false
+		}
+		v = v.Elem().Field(0).Elem() // the parent
 	}
-	s := ctx.(fmt.Stringer).String()
-	return strings.HasPrefix(s, "context.Background.WithValue(") && strings.HasSuffix(s, ").WithCancel.WithCancel") &&
-		strings.Count(s, ".With") == 4 && strings.Count(s, ".WithValue(") == 2
+	return len(bareTypes) != 0 && v.Type() == reflect.TypeOf(context.Background())
 }
 
-var cancelType = func() reflect.Type {
+// bareTypes are the types of the contexts that isBare looks for, from the outermost one; none if they do not have their parent
+// as their first field.
+var bareTypes = func() []reflect.Type {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	return reflect.TypeOf(ctx)
+	cancelType, valueType := reflect.TypeOf(ctx), reflect.TypeOf(context.WithValue(ctx, passageKey{}, nil))
+	for _, t := range []reflect.Type{cancelType, valueType} {
+		if t.Elem().Field(0).Type != reflect.TypeFor[context.Context]() {
+			return nil
+		}
+	}
+	return []reflect.Type{cancelType, cancelType, valueType, valueType}
 }()
 
 // bareContext has the values of the context that net/http makes for a request.

@@ -50,11 +50,14 @@ type passageKey struct{}
 
 // pass sends a request through the middlewares, and on to where it belongs: plain is nil for Engine.IO.
 func (s *Server) pass(w http.ResponseWriter, r *http.Request, plain *Plain) {
-	chain := s.chain.Load()
-	if chain == nil {
-		s.dispatch(w, r, plain)
+	if chain := s.chain.Load(); chain != nil {
+		s.passChain(*chain, w, r, plain)
 		return
 	}
+	s.dispatch(w, r, plain)
+}
+
+func (s *Server) passChain(chain http.Handler, w http.ResponseWriter, r *http.Request, plain *Plain) {
 	p, probe := &passage{plain: plain}, &probeWriter{ResponseWriter: w}
 	r = r.WithContext(context.WithValue(r.Context(), passageKey{}, p))
 	defer func() {
@@ -74,7 +77,7 @@ func (s *Server) pass(w http.ResponseWriter, r *http.Request, plain *Plain) {
 		}
 		s.refuseFor(w, e)
 	}()
-	(*chain).ServeHTTP(probe, r)
+	chain.ServeHTTP(probe, r)
 }
 
 // arrive is the end of the chain.

@@ -116,8 +116,7 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request, p *Plain) {
 	session.mu.Unlock()
 	opened = true
 	if s.begin(session) {
-		session.opened()
-		s.goroutines.run(func() { ws.run(t.early) })
+		ws.start(t.early)
 	}
 }
 

@@ -137,8 +137,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	id, err := s.identify(r)
 	if err != nil {
-		s.opts.Logger.ErrorContext(r.Context(), "engineio: no id for a new session", "err", err)
-		s.refuseFor(w, &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Context: ContextIDGenerationError, Err: err})
+		s.refuseUnidentified(w, r, err)
 		return
 	}
 	if s.opts.GenerateID != nil {
@@ -149,6 +148,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.servePollingOpen(w, r, id)
+}
+
+func (s *Server) refuseUnidentified(w http.ResponseWriter, r *http.Request, err error) {
+	s.opts.Logger.ErrorContext(r.Context(), "engineio: no id for a new session", "err", err)
+	s.refuseFor(w, &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Context: ContextIDGenerationError, Err: err})
 }
 
 // allow asks who is to be asked whether the request may open a session, and reports the answer. If it is no, the client has
@@ -202,7 +206,7 @@ func (s *Server) servePollingOpen(w http.ResponseWriter, r *http.Request, id str
 }
 
 // openSession queues the open packet, attaches the layer above and stores the session, in that order
-// (engine rule 1). The packet leaves with the flush at the end.
+// (engine rule 1). The packet leaves with the first flush, which is the caller's.
 func (s *Server) openSession(session *Session) bool {
 	open := s.appendOpen(nil, session)
 	session.mu.Lock()
@@ -212,7 +216,7 @@ func (s *Server) openSession(session *Session) bool {
 	return s.begin(session)
 }
 
-// begin stores a session that has its Handler, and lets what is queued go.
+// begin stores a session that has its Handler. What is queued does not go before.
 func (s *Server) begin(session *Session) bool {
 	s.sessions.add(session)
 	s.stats.opened.Add(1)
@@ -224,7 +228,6 @@ func (s *Server) begin(session *Session) bool {
 		return false
 	}
 	session.startHeartbeat()
-	session.Flush()
 	return true
 }
 

@@ -73,7 +73,6 @@ type takeover struct {
 
 // checkUpgrade answers an upgrade request that RFC 6455 does not allow.
 func (s *Server) checkUpgrade(w http.ResponseWriter, r *http.Request) error {
-	key, err := base64.StdEncoding.DecodeString(r.Header.Get("Sec-Websocket-Key"))
 	switch {
 	case r.Method != http.MethodGet || !r.ProtoAtLeast(1, 1):
 		w.Header().Set("Allow", http.MethodGet)
@@ -81,16 +80,32 @@ func (s *Server) checkUpgrade(w http.ResponseWriter, r *http.Request) error {
 	case r.Header.Get("Sec-Websocket-Version") != "13":
 		w.Header().Set("Sec-WebSocket-Version", "13")
 		return s.refuseUpgrade(w, r, http.StatusUpgradeRequired, "WebSocket version must be 13")
-	case err != nil || len(key) != 16:
+	case !validKey(r.Header.Get("Sec-Websocket-Key")):
 		return s.refuseUpgrade(w, r, http.StatusBadRequest, "Sec-WebSocket-Key is not 16 bytes in base64")
 	}
 	return nil
+}
+
+// validKey reports whether key is 16 bytes in base64. Nobody wants to know which.
+func validKey(key string) bool {
+	digits, padded := strings.CutSuffix(key, "==")
+	for i := range len(digits) {
+		switch c := digits[i]; {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '+', c == '/':
+		default:
+			return false
+		}
+	}
+	return padded && len(digits) == 22
 }
 
 // takeOver takes the connection of an upgrade request over from net/http. Anything that is wrong with
 // the request is answered before that. The answer itself is returned unwritten, so that it can leave
 // together with the first frames, and so are bytes that the client has sent already. protocol is the
 // subprotocol it names, if any; opens is whether it is the answer that opens a session.
+//
+// A fresh goroutine has a small stack, and one that grows is copied. What lies on net/http's until the connection is taken over,
+// frames of this and of those who call it, is kept so small that it need not grow: the rest is in functions of its own.
 func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, protocol string, opens bool) (*takeover, error) {
 	if err := s.checkUpgrade(w, r); err != nil {
 		return nil, err
@@ -120,7 +135,14 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, protocol strin
 		peeked, _ := rw.Reader.Peek(n)
 		t.early = append(t.early, peeked...)
 	}
-	sum := sha1.Sum([]byte(r.Header.Get("Sec-Websocket-Key") + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	t.conn = stream.New(netConn, &s.poller)
+	t.answer = switchingProtocols(r.Header.Get("Sec-Websocket-Key"), protocol, extension, header)
+	return &t, nil
+}
+
+// switchingProtocols is the answer to an upgrade request.
+func switchingProtocols(key, protocol, extension string, header http.Header) []byte {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
 	answer := []byte("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ")
 	answer = base64.StdEncoding.AppendEncode(answer, sum[:])
 	if protocol != "" {
@@ -135,8 +157,7 @@ func (s *Server) takeOver(w http.ResponseWriter, r *http.Request, protocol strin
 		_ = header.WriteSubset(more, ownHeaders)
 		answer = more.Bytes()
 	}
-	t.conn, t.answer = stream.New(netConn, &s.poller), append(answer, "\r\n"...)
-	return &t, nil
+	return append(answer, "\r\n"...)
 }
 
 // ownHeaders are those of the answer to an upgrade that nobody else can set.
@@ -173,10 +194,13 @@ func (ws *webSocket) use(t *takeover) {
 
 // serveOpen starts a session on a new WebSocket connection.
 func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string) {
-	t, err := s.takeOver(w, r, subprotocol(r.Header), true)
-	if err != nil {
-		return
+	if t, err := s.takeOver(w, r, subprotocol(r.Header), true); err == nil {
+		s.openOn(t, r, id)
 	}
+}
+
+// openOn opens a session on a connection that has been taken over for it.
+func (s *Server) openOn(t *takeover, r *http.Request, id string) {
 	session := s.newSession(r, WebSocket, id)
 	session.speak(r)
 	ws := &webSocket{session: session, text: param(r.URL.RawQuery, "b64") != ""}
@@ -189,8 +213,7 @@ func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string) {
 	session.queue().addRaw(t.answer)
 	session.mu.Unlock()
 	if s.openSession(session) {
-		session.opened()
-		s.goroutines.run(func() { ws.run(t.early) })
+		ws.start(t.early)
 	}
 }
 
@@ -292,6 +315,16 @@ func (ws *webSocket) releasePoll() {
 	p.noop = p.box == nil
 	s.mu.Unlock()
 	close(p.ready)
+}
+
+// start lets the first packets of a session go, and reads what comes. All that is on the reader's goroutine, because net/http's
+// would have to grow its stack for it.
+func (ws *webSocket) start(early []byte) {
+	ws.session.server.goroutines.run(func() {
+		ws.session.Flush()
+		ws.session.opened()
+		ws.run(early)
+	})
 }
 
 // run is the life of a reader that begins on a goroutine.
