@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/perch-go/perch/engineio"
 )
 
 // App is safe for concurrent use. It is a set of gateways and the servers they live on.
@@ -23,7 +25,9 @@ type App struct {
 	patience time.Duration // with connection hooks
 	scope    enhancements
 	wire     wire
-	listen   func(network, address string) (net.Listener, error)
+	// headerBytes is what a request's headers may be; that of a handshake is limited by the engine too.
+	headerBytes int
+	listen      func(network, address string) (net.Listener, error)
 
 	state atomic.Int32
 
@@ -85,6 +89,8 @@ func New(options ...Option) (*App, error) {
 		listen:   a.settings.listen,
 		scope:    a.settings.enhancements,
 		wire:     a.settings.wire,
+
+		headerBytes: cmp.Or(a.settings.engine.Limits.HandshakeBytes, engineio.DefaultHandshakeBytes),
 	}
 	for _, s := range app.services {
 		s.app = app

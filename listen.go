@@ -75,7 +75,9 @@ func (a *App) serve(l net.Listener, h http.Handler) error {
 		// Bodies and long polls are given their deadlines by the engine, request by
 		// request.
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute, // of a request that is not for the engine, such as one for the client's files
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    a.headerBytes,
 		ErrorLog:          slog.NewLogLogger(a.logger.Handler(), slog.LevelWarn),
 	}
 	a.mu.Lock()

@@ -76,7 +76,7 @@ func TestDeadlinesEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFixture(t, Options{PingInterval: time.Hour}, true)
 		defer f.close()
-		const late = 2 * max(answerTimeout, bodyTimeout)
+		const late = 2 * max(DefaultAnswerTimeout, DefaultBodyTimeout)
 		f.http.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path != "/other" {
 				f.server.ServeHTTP(w, r)

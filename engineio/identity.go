@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
@@ -24,7 +25,11 @@ func (s *Server) identify(r *http.Request) (id string, err error) {
 	if s.opts.GenerateID == nil {
 		return newID(), nil
 	}
-	switch id, err = s.opts.GenerateID(r); {
+	asked, done := s.hurried(r)
+	defer done()
+	switch id, err = s.opts.GenerateID(asked); {
+	case context.Cause(asked.Context()) == error(limitErrors[limitHandshakeTime]):
+		return "", limitErrors[limitHandshakeTime]
 	case err != nil:
 		return "", err
 	case !validID(id):

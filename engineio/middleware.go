@@ -44,21 +44,28 @@ func (l *link) ServeHTTP(w http.ResponseWriter, r *http.Request) { (*l.next.Load
 type passage struct {
 	arrived atomic.Bool
 	plain   *Plain
+	place   *ticket // nil for a request of a session
 }
 
 type passageKey struct{}
 
 // pass sends a request through the middlewares, and on to where it belongs: plain is nil for Engine.IO.
-func (s *Server) pass(w http.ResponseWriter, r *http.Request, plain *Plain) {
+func (s *Server) pass(w http.ResponseWriter, r *http.Request, plain *Plain, place *ticket) {
 	if chain := s.chain.Load(); chain != nil {
-		s.passChain(*chain, w, r, plain)
+		s.passChain(*chain, w, r, plain, place)
 		return
 	}
-	s.dispatch(w, r, plain)
+	s.dispatch(w, r, plain, place)
 }
 
-func (s *Server) passChain(chain http.Handler, w http.ResponseWriter, r *http.Request, plain *Plain) {
-	p, probe := &passage{plain: plain}, &probeWriter{ResponseWriter: w}
+func (s *Server) passChain(chain http.Handler, w http.ResponseWriter, r *http.Request, plain *Plain, place *ticket) {
+	p, probe := &passage{plain: plain, place: place}, &probeWriter{ResponseWriter: w}
+	if place != nil {
+		var done context.CancelFunc
+		r, done = s.hurried(r)
+		defer done()
+	}
+	boundBody(r, http.NewResponseController(w), s.opts.Limits.BodyTimeout)
 	r = r.WithContext(context.WithValue(r.Context(), passageKey{}, p))
 	defer func() {
 		if p.arrived.Load() {
@@ -83,20 +90,22 @@ func (s *Server) passChain(chain http.Handler, w http.ResponseWriter, r *http.Re
 // arrive is the end of the chain.
 func (s *Server) arrive(w http.ResponseWriter, r *http.Request) {
 	var plain *Plain
+	var place *ticket
 	if p, ok := r.Context().Value(passageKey{}).(*passage); ok {
 		p.arrived.Store(true)
-		plain = p.plain
+		plain, place = p.plain, p.place
+		p.place = nil
 	}
-	s.dispatch(w, r, plain)
+	s.dispatch(w, r, plain, place)
 }
 
 // dispatch is what lies behind the middlewares.
-func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, plain *Plain) {
+func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, plain *Plain, place *ticket) {
 	if plain != nil {
-		s.servePlain(w, r, plain)
+		s.servePlain(w, r, plain, place)
 		return
 	}
-	s.serve(w, r)
+	s.serve(w, r, place)
 }
 
 // probeWriter notices whether anything was answered.

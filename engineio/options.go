@@ -120,6 +120,8 @@ type Options struct {
 	// InboundBytes and InboundEvents bound what one connection has sent and nobody has handled
 	// yet. Zero means 1 MiB and 1,024; the most are 1 GiB and 1 << 20. See Session.Charge.
 	InboundBytes, InboundEvents int
+	// Limits bounds what clients can make the server spend besides. Its zero value holds for memory, size and time.
+	Limits Limits
 	// Logger gets refused origins and handler failures as warnings and connection errors at debug
 	// level. Nil means slog.Default().
 	Logger *slog.Logger
@@ -179,6 +181,9 @@ func (o Options) withDefaults() (Options, error) {
 		errs = append(errs, err)
 	}
 	var err error
+	if o.Limits, err = o.Limits.withDefaults(); err != nil {
+		errs = append(errs, err)
+	}
 	if o.PerMessageDeflate, err = o.PerMessageDeflate.withDefaults(); err != nil {
 		errs = append(errs, err)
 	}

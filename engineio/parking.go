@@ -183,20 +183,30 @@ func (ws *webSocket) resume(buf *stream.Buffer, err error) {
 
 var epoch = time.Now()
 
+// sinceEpoch is in milliseconds.
+func sinceEpoch() uint32 { return uint32(time.Since(epoch) / time.Millisecond) }
+
 // busy reports whether the connection was taken up not long ago as well.
 func (ws *webSocket) busy() bool {
-	now := uint32(time.Since(epoch) / time.Millisecond)
+	now := sinceEpoch()
 	last := ws.woken
 	ws.woken = now
 	return time.Duration(now-last)*time.Millisecond < ws.session.server.readers.after
 }
+
+// maxProbe is the largest message of a connection that is not its session's transport yet: there is nothing to say but "2probe".
+const maxProbe = 128
 
 var frameReaders = sync.Pool{New: func() any { return new(wsframe.Reader) }}
 
 // takeFrames gives the reader what it keeps of a message that comes in pieces.
 func (ws *webSocket) takeFrames() {
 	ws.frames = frameReaders.Get().(*wsframe.Reader)
-	ws.frames.Limit, ws.frames.Deflated = ws.session.server.opts.MaxPayload, ws.deflates
+	o := &ws.session.server.opts
+	ws.frames.Limit, ws.frames.Fragments, ws.frames.Deflated = o.MaxPayload, o.Limits.Fragments, ws.deflates
+	if ws.trial != nil {
+		ws.frames.Limit = min(maxProbe, o.MaxPayload)
+	}
 }
 
 // dropFrames gives it back unless there is something to keep.

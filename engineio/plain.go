@@ -47,16 +47,26 @@ func (e *Refusal) Unwrap() error { return e.Err }
 // one that is on WebSocket, and in the same server, but for what the protocol adds: no open packet and no type before the
 // data, so that a message sent to it must be Message.Plain; pings of WebSocket for a heartbeat; and a close code.
 func (s *Server) ServePlain(w http.ResponseWriter, r *http.Request, p *Plain) {
-	if s.turnedAway(w, r) || s.refuseForeign(w, r, p) || s.preflight(w, r) {
+	if s.turnedAway(w, r) {
 		return
 	}
-	s.pass(w, r, p)
+	place := &ticket{server: s}
+	if r.Method != http.MethodOptions {
+		defer place.leave()
+		if !place.enter(w, r, true) {
+			return
+		}
+	}
+	if s.refuseForeign(w, r, p) || s.preflight(w, r) {
+		return
+	}
+	s.pass(w, r, p, place)
 }
 
 var errNotOpened = errors.New("engineio: the handshake was not completed")
 
 // servePlain is ServePlain behind CORS and the middlewares.
-func (s *Server) servePlain(w http.ResponseWriter, r *http.Request, p *Plain) {
+func (s *Server) servePlain(w http.ResponseWriter, r *http.Request, p *Plain, place *ticket) {
 	if !isUpgrade(r) {
 		if r.ProtoMajor == 1 { // in HTTP/2 an answer with these is malformed
 			w.Header().Set("Connection", "Upgrade")
@@ -73,6 +83,13 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request, p *Plain) {
 		_ = s.refuseUpgrade(w, r, http.StatusBadRequest, "none of the subprotocols offered is spoken here, but "+strings.Join(p.Subprotocols, ", "))
 		return
 	}
+	if place == nil { // a middleware has made a request of its own
+		place = &ticket{server: s}
+		defer place.leave()
+		if !place.enter(w, r, true) {
+			return
+		}
+	}
 	if !s.allow(w, r, p) {
 		return
 	}
@@ -84,9 +101,13 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request, p *Plain) {
 			session.end(ReasonTransportError, errNotOpened)
 		}
 	}()
-	h, err := p.Accept(session, r)
+	asked, done := s.hurried(r)
+	defer done()
+	h, err := p.Accept(session, asked)
 	if err != nil {
-		s.refusePlain(w, r, err)
+		if !s.late(w, asked, true) {
+			s.refusePlain(w, r, err)
+		}
 		return
 	}
 	session.attach(h)
@@ -115,7 +136,7 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request, p *Plain) {
 	session.queue().addRaw(t.answer)
 	session.mu.Unlock()
 	opened = true
-	if s.begin(session) {
+	if s.begin(session, place) {
 		ws.start(t.early)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -15,12 +16,8 @@ import (
 )
 
 const (
-	// bodyTimeout bounds how long the body of a POST may take to arrive.
-	bodyTimeout = 30 * time.Second
 	// latePoll is how long a client's last POST waits for its last GET.
 	latePoll = 50 * time.Millisecond
-	// answerTimeout bounds how long the answer to a poll may take to be written.
-	answerTimeout = 30 * time.Second
 )
 
 // poll is a GET, and what it is answered with. While one waits for something to say, whoever takes it out of the session fills
@@ -135,7 +132,8 @@ func (s *Session) writePoll(w http.ResponseWriter, r *http.Request, p *poll, fir
 	var contentType []string
 	buf.b, contentType = s.pollAnswer(buf.b, p)
 	control := http.NewResponseController(w)
-	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
+	_ = control.SetWriteDeadline(time.Now().Add(s.server.opts.Limits.AnswerTimeout))
+	boundBody(r, control, closeTimeout) // a GET has none, if its client is honest
 	h := w.Header()
 	answer := s.server.compress(h, r, p, buf.b)
 	s.server.setConstants(h, contentType)
@@ -151,6 +149,8 @@ func (s *Session) writePoll(w http.ResponseWriter, r *http.Request, p *poll, fir
 		s.mu.Unlock()
 	}
 	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.end(ReasonTransportError, s.server.met(limitAnswerTime))
 	case err != nil:
 		s.end(ReasonTransportError, err)
 	case p.last:
@@ -211,6 +211,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	case !s.polling:
 		s.mu.Unlock()
+		s.Strike() // it had to wait for its last POST before it upgraded
 		s.server.refuse(w, r, CodeBadRequest, ContextTransportMismatch)
 		return
 	case s.posting:
@@ -239,7 +240,7 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	// The server takes deadlines off when a body has been read, and when a request is answered: the next one on this
 	// connection may belong to somebody else.
 	control := http.NewResponseController(w)
-	_ = control.SetReadDeadline(time.Now().Add(bodyTimeout))
+	_ = control.SetReadDeadline(time.Now().Add(s.server.opts.Limits.BodyTimeout))
 	buf := bodies.Get().(*body)
 	defer buf.release()
 	err := buf.read(w, r, s.server.opts.MaxPayload)
@@ -247,7 +248,12 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	case tooLarge(err):
 		// The session survives, as the reference's does (S-11).
 		posted()
+		s.Strike()
 		s.server.refusePayload(w, r)
+		return
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		s.Strike()
+		s.end(ReasonTransportError, s.server.refuseLimit(w, r, limitBodyTime, false))
 		return
 	case err != nil:
 		s.server.refuse(w, r, CodeBadRequest, "body")
@@ -262,7 +268,13 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	s.beginBody()
 	reason, err := s.handleBody(buf.b, binary)
 	s.endBody()
-	_ = control.SetWriteDeadline(time.Now().Add(answerTimeout))
+	_ = control.SetWriteDeadline(time.Now().Add(s.server.opts.Limits.AnswerTimeout))
+	if err == errTooManyPackets {
+		s.Strike()
+		s.server.refuseLimit(w, r, limitPackets, false)
+		s.end(reason, err)
+		return
+	}
 	if err != nil {
 		s.server.refuse(w, r, CodeBadRequest, "packet")
 		s.end(reason, err)
@@ -280,6 +292,9 @@ func (s *Session) servePost(w http.ResponseWriter, r *http.Request) {
 	_ = s.server.writeAnswer(w, r, control, okAnswer, false)
 }
 
+// errTooManyPackets is compared with, so it is an error from the start.
+var errTooManyPackets error = limitErrors[limitPackets]
+
 func (s *Session) handleBody(body []byte, binary bool) (Reason, error) {
 	if s.v3 != nil {
 		return s.handlePayload3(body, binary)
@@ -289,6 +304,10 @@ func (s *Session) handleBody(body []byte, binary bool) (Reason, error) {
 
 // handlePayload handles the packets of a polling body. A reason without an error is a proper end.
 func (s *Session) handlePayload(body []byte) (Reason, error) {
+	// Before any is handled. Fewer bytes than that cannot be more packets.
+	if most := s.server.opts.Limits.PacketsPerPost; len(body) > most && bytes.Count(body, []byte{separator}) >= most {
+		return ReasonForcedServerClose, errTooManyPackets
+	}
 	b := batch{session: s}
 	defer b.end()
 	for alone := true; ; alone = false {

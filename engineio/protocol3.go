@@ -99,7 +99,10 @@ func (s *Session) handlePayload3(body []byte, binary bool) (Reason, error) {
 	}
 	b := batch{session: s}
 	defer b.end()
-	for {
+	for n := 0; ; n++ {
+		if n == s.server.opts.Limits.PacketsPerPost {
+			return ReasonForcedServerClose, errTooManyPackets
+		}
 		var packet []byte
 		var err error
 		text := true

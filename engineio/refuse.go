@@ -1,11 +1,13 @@
 package engineio
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // Code is a value: why a request was refused, as the client is told (S-79).
@@ -62,7 +64,8 @@ type ConnectionError struct {
 	// Err is what a function of Options returned, or what was wrong with the connection. It may be nil.
 	Err error
 
-	plain bool // a request of ServePlain
+	plain  bool // a request of ServePlain
+	status int  // of the answer, where the code does not say it
 }
 
 func (e *ConnectionError) Error() string {
@@ -100,25 +103,27 @@ func (s *Server) refuseOrigin(w http.ResponseWriter, r *http.Request, message st
 func (s *Server) refuseFor(w http.ResponseWriter, e *ConnectionError) {
 	s.report(e)
 	if e.plain {
-		status := http.StatusBadRequest
-		if e.Code == CodeForbidden {
-			status = http.StatusForbidden
-		}
-		s.writeBody(w, e.Request, status, "text/plain; charset=utf-8", e.Message)
+		s.writeBody(w, e.Request, e.httpStatus(), "text/plain; charset=utf-8", e.Message)
 		return
 	}
 	if isUpgrade(e.Request) {
 		// An upgrade request gets plain words: nobody parses the body of a failed handshake.
-		s.writeBody(w, e.Request, http.StatusBadRequest, "text/html", e.Message)
+		s.writeBody(w, e.Request, cmp.Or(e.status, http.StatusBadRequest), "text/html", e.Message)
 		return
 	}
-	status := http.StatusBadRequest
-	if e.Code == CodeForbidden {
-		status = http.StatusForbidden
-	}
 	message, _ := json.Marshal(e.Message) // a string can always be
-	s.writeBody(w, e.Request, status, "application/json",
+	s.writeBody(w, e.Request, e.httpStatus(), "application/json",
 		`{"code":`+strconv.Itoa(int(e.Code))+`,"message":`+string(message)+`}`)
+}
+
+func (e *ConnectionError) httpStatus() int {
+	switch {
+	case e.status != 0:
+		return e.status
+	case e.Code == CodeForbidden:
+		return http.StatusForbidden
+	}
+	return http.StatusBadRequest
 }
 
 // report counts a refusal and tells whom it may concern.
@@ -136,8 +141,16 @@ func (s *Server) report(e *ConnectionError) {
 // refusePayload answers a body over MaxPayload. It is no connection error: the session goes on (S-11).
 func (s *Server) refusePayload(w http.ResponseWriter, r *http.Request) {
 	s.stats.refused.Add(1)
+	s.met(limitPayload)
 	w.Header().Set("Connection", "close") // the rest of the body is not read
 	s.writeBody(w, r, http.StatusRequestEntityTooLarge, "text/plain; charset=utf-8", "body exceeds maxPayload")
+}
+
+// boundAnswer gives an answer that says no its time: the client may neither take it nor send the rest of its request.
+func (s *Server) boundAnswer(w http.ResponseWriter, r *http.Request) {
+	control := http.NewResponseController(w)
+	boundBody(r, control, closeTimeout)
+	_ = control.SetWriteDeadline(time.Now().Add(s.opts.Limits.AnswerTimeout))
 }
 
 func (s *Server) writeBody(w http.ResponseWriter, r *http.Request, status int, contentType, body string) {
@@ -146,6 +159,7 @@ func (s *Server) writeBody(w http.ResponseWriter, r *http.Request, status int, c
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
 	s.setHeaders(h, r)
+	s.boundAnswer(w, r)
 	w.WriteHeader(status)
 	_, _ = w.Write([]byte(body)) // nothing to do about a client that is gone (CVE-2022-41940)
 }

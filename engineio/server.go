@@ -3,6 +3,7 @@ package engineio
 import (
 	"cmp"
 	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -28,7 +29,14 @@ type Server struct {
 	hold       atomic.Pointer[hold] // the batch that collects broadcasts now, see hold.go
 	stats      counters
 	refusing   atomic.Bool
-	context    atomic.Pointer[bareContext] // of the last session, see keep
+
+	places      atomic.Int64 // taken by sessions and by handshakes under way
+	pending     atomic.Int64 // the latter
+	addresses   *addresses   // nil: no limit goes by them
+	proxyWarned atomic.Bool
+	turning     atomic.Int64 // connections, see turnAway
+
+	context atomic.Pointer[bareContext] // of the last session, see keep
 
 	chainMu   sync.Mutex
 	innermost *atomic.Pointer[http.Handler] // where the next middleware goes
@@ -51,6 +59,7 @@ func New(o Options, accept func(*Session) Handler) (*Server, error) {
 	s := &Server{opts: o, accept: accept, wheel: wheel.New(o.tick())}
 	s.readers.after = quietAfter
 	s.innermost = &s.chain
+	s.addresses = newAddresses(&s.opts.Limits)
 	return s, nil
 }
 
@@ -64,11 +73,23 @@ func (s *Server) stopping() bool { return s.refusing.Load() }
 // other paths, which net/http gives to their own handlers (S-22).
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// A session that has not ended is served: its client comes for what is left.
-	known := s.stopping() && s.sessions.find(param(r.URL.RawQuery, "sid")) != nil
-	if !known && s.turnedAway(w, r) || s.refuseForeign(w, r, nil) || s.refuseJSONP(w, r) || s.preflight(w, r) {
+	sid := param(r.URL.RawQuery, "sid")
+	known := s.stopping() && s.sessions.find(sid) != nil
+	if !known && s.turnedAway(w, r) {
 		return
 	}
-	s.pass(w, r, nil)
+	var place *ticket
+	if sid == "" && r.Method != http.MethodOptions {
+		place = &ticket{server: s}
+		defer place.leave()
+		if !place.enter(w, r, false) {
+			return
+		}
+	}
+	if s.refuseForeign(w, r, nil) || s.refuseJSONP(w, r) || s.preflight(w, r) {
+		return
+	}
+	s.pass(w, r, nil, place)
 }
 
 // refuseForeign sets the headers of CORS, or refuses the request, and reports whether it did.
@@ -93,6 +114,7 @@ func (s *Server) preflight(w http.ResponseWriter, r *http.Request) bool {
 	}
 	s.opts.CORS.setPreflightHeaders(w.Header(), r)
 	s.setHeaders(w.Header(), r)
+	s.boundAnswer(w, r)
 	w.WriteHeader(cmp.Or(s.opts.CORS.PreflightStatus, http.StatusNoContent))
 	return true
 }
@@ -108,7 +130,7 @@ func (s *Server) turnedAway(w http.ResponseWriter, r *http.Request) bool {
 }
 
 // serve is ServeHTTP behind CORS and the middlewares.
-func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
+func (s *Server) serve(w http.ResponseWriter, r *http.Request, place *ticket) {
 	query := r.URL.RawQuery
 	transport := Transport(param(query, "transport"))
 	if !s.opts.serves(transport) {
@@ -128,6 +150,13 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, CodeBadRequest, ContextTransportHandshakeError)
 		return
 	}
+	if place == nil { // a middleware has made a request of its own
+		place = &ticket{server: s}
+		defer place.leave()
+		if !place.enter(w, r, false) {
+			return
+		}
+	}
 	if !s.allow(w, r, nil) {
 		return
 	}
@@ -136,6 +165,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id, err := s.identify(r)
+	if errors.Is(err, limitErrors[limitHandshakeTime]) {
+		s.refuseLimit(w, r, limitHandshakeTime, false)
+		return
+	}
 	if err != nil {
 		s.refuseUnidentified(w, r, err)
 		return
@@ -144,10 +177,10 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		defer s.sessions.free(id)
 	}
 	if transport == WebSocket {
-		s.serveOpen(w, r, id)
+		s.serveOpen(w, r, id, place)
 		return
 	}
-	s.servePollingOpen(w, r, id)
+	s.servePollingOpen(w, r, id, place)
 }
 
 func (s *Server) refuseUnidentified(w http.ResponseWriter, r *http.Request, err error) {
@@ -159,18 +192,21 @@ func (s *Server) refuseUnidentified(w http.ResponseWriter, r *http.Request, err 
 // been told.
 func (s *Server) allow(w http.ResponseWriter, r *http.Request, p *Plain) bool {
 	if s.opts.AllowRequest != nil {
-		if err := s.opts.AllowRequest(r); err != nil {
+		asked, done := s.hurried(r)
+		defer done()
+		err := s.opts.AllowRequest(asked)
+		if s.late(w, asked, p != nil) {
+			return false
+		}
+		if err != nil {
 			s.refuseFor(w, &ConnectionError{
 				Request: r, Code: CodeForbidden, Message: cmp.Or(err.Error(), CodeForbidden.String()), Err: err, plain: p != nil,
 			})
 			return false
 		}
-		if r.Context().Err() != nil { // it took too long, most likely for the client
-			s.refuseFor(w, &ConnectionError{
-				Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Err: context.Cause(r.Context()), plain: p != nil,
-			})
-			return false
-		}
+	}
+	if s.late(w, r, p != nil) {
+		return false
 	}
 	return !s.turnedAway(w, r) // AllowRequest and middlewares may have taken their time
 }
@@ -195,10 +231,10 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, sid string
 	}
 }
 
-func (s *Server) servePollingOpen(w http.ResponseWriter, r *http.Request, id string) {
+func (s *Server) servePollingOpen(w http.ResponseWriter, r *http.Request, id string, place *ticket) {
 	session := s.newSession(r, Polling, id)
 	session.speak(r)
-	if s.openSession(session) {
+	if s.openSession(session, place) {
 		session.serveGet(w, r, true)
 		return
 	}
@@ -207,24 +243,25 @@ func (s *Server) servePollingOpen(w http.ResponseWriter, r *http.Request, id str
 
 // openSession queues the open packet, attaches the layer above and stores the session, in that order
 // (engine rule 1). The packet leaves with the first flush, which is the caller's.
-func (s *Server) openSession(session *Session) bool {
+func (s *Server) openSession(session *Session, place *ticket) bool {
 	open := s.appendOpen(nil, session)
 	session.mu.Lock()
 	session.addPacketLocked(packetOpen, open)
 	session.mu.Unlock()
 	session.attach(s.accept(session))
-	return s.begin(session)
+	return s.begin(session, place)
 }
 
 // begin stores a session that has its Handler. What is queued does not go before.
-func (s *Server) begin(session *Session) bool {
+func (s *Server) begin(session *Session, place *ticket) bool {
+	place.giveTo(session)
 	s.sessions.add(session)
 	s.stats.opened.Add(1)
 	if s.stopping() { // Shutdown may have missed it
 		session.end(ReasonForcedClose, nil)
 	}
 	if session.hasEnded() { // or before it was stored: what was sent at once is more than its budget takes
-		s.sessions.remove(session)
+		s.forget(session)
 		return false
 	}
 	session.startHeartbeat()

@@ -40,6 +40,9 @@ func (s *Session) opened() {
 
 // closedFor tells the Handler, at once or when there is one.
 func (s *Session) closedFor(reason Reason, err error) {
+	if reason.struck() {
+		s.Strike()
+	}
 	s.mu.Lock()
 	h := s.handler
 	if h == nil {
@@ -165,6 +168,7 @@ type Session struct {
 type rare struct {
 	onUpgrade func() // see OnUpgrade
 	between   func() // see Between
+	address   *address
 }
 
 // extra returns s.rare. Called with mu held.
@@ -307,7 +311,7 @@ func (s *Session) end(reason Reason, err error) {
 		close(p.ready)
 	}
 	s.server.wheel.Stop(&s.beat)
-	s.server.sessions.remove(s)
+	s.server.forget(s)
 	if ws != nil {
 		_ = ws.conn.Close()
 	}

@@ -63,11 +63,14 @@ type Stats struct {
 	UpgradesFailed  uint64            // attempts that were abandoned, by either side; the session went on
 	VolatileDropped uint64            // volatile messages that could not leave at once
 	Traffic
+	Limits LimitStats
 }
 
 // counters is safe for concurrent use.
 type counters struct {
 	opened, refused, upgrades, upgradesFailed, volatileDropped atomic.Uint64
+
+	limits limitCounters
 
 	ends [16]ends // by the session's shard, so that sessions that end do not wait for each other
 
@@ -127,6 +130,7 @@ func (s *Server) Stats() Stats {
 		Upgrades:        c.upgrades.Load(),
 		UpgradesFailed:  c.upgradesFailed.Load(),
 		VolatileDropped: c.volatileDropped.Load(),
+		Limits:          s.limitStats(),
 	}
 	c.ledger.Lock()
 	defer c.ledger.Unlock()

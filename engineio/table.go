@@ -67,8 +67,8 @@ func (t *table) find(id string) *Session {
 	return shard.sessions[id]
 }
 
-// remove does nothing for a session that is not there, though its id may be reserved for it.
-func (t *table) remove(s *Session) {
+// remove reports whether the session was there, which its id may be reserved for.
+func (t *table) remove(s *Session) bool {
 	shard := &t.shards[t.shard(s.id)]
 	shard.mu.Lock()
 	ok := shard.sessions[s.id] == s
@@ -79,6 +79,7 @@ func (t *table) remove(s *Session) {
 	if ok && t.count.Add(-1) == 0 {
 		t.zero.notify()
 	}
+	return ok
 }
 
 func (t *table) len() int { return int(t.count.Load()) }

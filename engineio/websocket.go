@@ -29,6 +29,7 @@ type webSocket struct {
 	trial    *trial          // nil once it is the session's transport; changes under the session's lock
 	activity atomic.Uint32   // see readers
 	woken    uint32          // when it was taken up last, see busy
+	since    uint32          // when a message began that is under way, see inTime; the reader's own
 	watched  bool            // by the sweeps; the reader's own, as is
 	patience uint8           // how many sweeps it may be quiet
 	text     bool            // the client asked for base64 (b64=1)
@@ -193,14 +194,14 @@ func (ws *webSocket) use(t *takeover) {
 }
 
 // serveOpen starts a session on a new WebSocket connection.
-func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string) {
+func (s *Server) serveOpen(w http.ResponseWriter, r *http.Request, id string, place *ticket) {
 	if t, err := s.takeOver(w, r, subprotocol(r.Header), true); err == nil {
-		s.openOn(t, r, id)
+		s.openOn(t, r, id, place)
 	}
 }
 
 // openOn opens a session on a connection that has been taken over for it.
-func (s *Server) openOn(t *takeover, r *http.Request, id string) {
+func (s *Server) openOn(t *takeover, r *http.Request, id string, place *ticket) {
 	session := s.newSession(r, WebSocket, id)
 	session.speak(r)
 	ws := &webSocket{session: session, text: param(r.URL.RawQuery, "b64") != ""}
@@ -212,7 +213,7 @@ func (s *Server) openOn(t *takeover, r *http.Request, id string) {
 	session.mu.Lock()
 	session.queue().addRaw(t.answer)
 	session.mu.Unlock()
-	if s.openSession(session) {
+	if s.openSession(session, place) {
 		ws.start(t.early)
 	}
 }
@@ -255,11 +256,20 @@ func (s *Session) serveUpgrade(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// maxTurning is how many connections may be turned away by a close frame at a time.
+const maxTurning = 1024
+
 // turnAway accepts a second WebSocket for a session that is upgrading or has upgraded, and closes it
 // at once (spec 3.1): clients understand a closed connection better than a refused one.
 func (s *Server) turnAway(w http.ResponseWriter, r *http.Request) {
+	if s.turning.Add(1) > maxTurning { // they are no sessions, so nothing else counts them
+		s.turning.Add(-1)
+		s.refuse(w, r, CodeBadRequest, ContextTransportMismatch)
+		return
+	}
 	t, err := s.takeOver(w, r, subprotocol(r.Header), false)
 	if err != nil {
+		s.turning.Add(-1)
 		return
 	}
 	s.stats.refused.Add(1)
@@ -267,6 +277,7 @@ func (s *Server) turnAway(w http.ResponseWriter, r *http.Request) {
 	deadline := new(wheel.Timer)
 	s.wheel.Schedule(deadline, closeTimeout, func() { _ = conn.Close() })
 	s.goroutines.run(func() {
+		defer s.turning.Add(-1)
 		defer conn.Close()
 		defer s.wheel.Stop(deadline)
 		if _, err := conn.Write([][]byte{wsframe.AppendClose(t.answer, wsframe.StatusProtocol, "")}); err != nil {
@@ -416,14 +427,14 @@ func (ws *webSocket) handle(data []byte) bool {
 	for {
 		m, ok, err := ws.frames.Next()
 		if err != nil {
-			var violation *wsframe.Error
-			errors.As(err, &violation)
-			b.handOver()
-			ws.fail(ReasonTransportError, err, violation.Code)
+			ws.violated(err, &b)
 			return false
 		}
 		if !ok {
-			return true
+			return ws.inTime(&b)
+		}
+		if ws.since != 0 && !ws.frames.Fragmented() {
+			ws.since = 0
 		}
 		if !ws.handleFrame(m, &b) {
 			return false
@@ -555,6 +566,7 @@ func (ws *webSocket) probe(packet []byte) bool {
 		s.server.stats.upgrades.Add(1)
 		done := ws.trial
 		ws.trial = nil
+		ws.frames.Limit = s.server.opts.MaxPayload
 		if x := s.rare; x != nil && x.onUpgrade != nil {
 			fn := x.onUpgrade
 			x.onUpgrade = nil

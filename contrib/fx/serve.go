@@ -126,7 +126,9 @@ func (s *Server) prepare(mux *http.ServeMux, p parts) {
 		Handler: mux,
 		// As perch.App.Serve has it: the engine gives bodies and long polls their deadlines.
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       time.Minute,
 		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(s.logger.Handler(), slog.LevelWarn),
 	}
 	s.failed = func(err error) {

@@ -1,6 +1,7 @@
 package wsframe
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -27,6 +28,7 @@ const (
 	StatusGoingAway = uint16(ws.StatusGoingAway)
 	StatusProtocol  = uint16(ws.StatusProtocolError)
 	StatusInvalid   = uint16(ws.StatusInvalidFramePayloadData)
+	StatusPolicy    = uint16(ws.StatusPolicyViolation)
 	StatusTooBig    = uint16(ws.StatusMessageTooBig)
 )
 
@@ -40,9 +42,12 @@ func (e *Error) Error() string { return fmt.Sprintf("websocket: %s (close code %
 
 var errIncomplete = errors.New("incomplete header")
 
-// maxFragments bounds how many frames a message may come in, so that empty ones cannot go on forever
-// (CVE-2026-48779).
+// maxFragments bounds how many frames a message may come in where the reader has no other number, so that empty ones cannot go
+// on forever (CVE-2026-48779).
 const maxFragments = 16384
+
+// ErrFragments is an *Error for a message that comes in more frames than Reader.Fragments.
+var ErrFragments error = &Error{StatusTooBig, "message comes in too many fragments"}
 
 // Message is one complete data message or control frame.
 type Message struct {
@@ -56,6 +61,8 @@ type Message struct {
 type Reader struct {
 	// Limit is the largest message accepted, in bytes; a longer one is close code 1009.
 	Limit int64
+	// Fragments is how many frames a message may come in. Zero means 16,384.
+	Fragments int
 
 	in      []byte // what is left of the bytes fed
 	head    [ws.MaxHeaderSize]byte
@@ -189,8 +196,8 @@ func (r *Reader) header() error {
 		if h.OpCode != ws.OpContinuation {
 			r.messageOp, r.deflated = h.OpCode, deflated
 		}
-		if r.fragments++; r.fragments > maxFragments {
-			return &Error{StatusTooBig, "message comes in too many fragments"}
+		if r.fragments++; r.fragments > cmp.Or(r.Fragments, maxFragments) {
+			return ErrFragments
 		}
 		if h.Fin && h.OpCode != ws.OpContinuation {
 			r.fragments = 0
@@ -263,6 +270,9 @@ func unmask(p []byte, mask [4]byte, at int) {
 func (r *Reader) Idle() bool {
 	return !r.inFrame && r.headLen == 0 && r.messageOp == 0 && len(r.in) == 0
 }
+
+// Fragmented reports whether a data message is under way.
+func (r *Reader) Fragmented() bool { return r.messageOp != 0 }
 
 // Reset makes r as good as new, Limit and Deflated included.
 func (r *Reader) Reset() { *r = Reader{} }
