@@ -52,4 +52,10 @@
 // The layer above charges each event that waits for its handler and discharges it afterwards. Over
 // the bound the session stops reading, and TCP makes the peer wait; its heartbeat stands still
 // meanwhile.
+//
+// # Limits
+//
+// [Options].Limits bounds what else a client can make the server spend. What bounds memory, size and time is on by
+// default; what counts sessions or goes by the client's address is off, and on in [StrictLimits]. Each limit has a counter in
+// [Server.Stats] and is a [*LimitError] for whom it concerns. [Session.Strike] is how a layer above tells of misbehaviour.
 package engineio
