@@ -112,13 +112,14 @@ func (o *outbox) copied(from, packets int, volatile bool) {
 	o.parts = append(o.parts, part{from: from, to: len(o.buf), packets: packets, volatile: volatile})
 }
 
-// dropVolatile removes the volatile messages and reports what that made free.
-func (o *outbox) dropVolatile() (bytes, packets int) {
+// dropVolatile removes the volatile messages and reports how many, and what that made free.
+func (o *outbox) dropVolatile() (bytes, packets, messages int) {
 	kept := o.parts[:0]
 	for _, p := range o.parts {
 		if p.volatile {
 			bytes += len(o.frames(p))
 			packets += p.packets
+			messages++
 			continue
 		}
 		kept = append(kept, p)
@@ -127,7 +128,7 @@ func (o *outbox) dropVolatile() (bytes, packets int) {
 	o.parts = kept
 	o.size -= bytes
 	o.count -= packets
-	return bytes, packets
+	return bytes, packets, messages
 }
 
 // hasBinary reports whether there is a binary message.

@@ -62,13 +62,20 @@ type Stats struct {
 	Upgrades        uint64            // sessions that went from polling to WebSocket
 	UpgradesFailed  uint64            // attempts that were abandoned, by either side; the session went on
 	VolatileDropped uint64            // volatile messages that could not leave at once
+	// What became of messages that the outbound budget of their session had no room for, besides the sessions that Disconnect
+	// ended: those are Closed[ReasonOutboundOverflow].
+	NewestDropped   uint64 // refused by DropNewest
+	VolatileEvicted uint64 // queued already, and thrown out by DropVolatile; VolatileDropped counts them too
+	TooLarge        uint64 // larger than the whole budget, and refused by any policy
 	Traffic
 	Limits LimitStats
 }
 
 // counters is safe for concurrent use.
 type counters struct {
-	opened, refused, upgrades, upgradesFailed, volatileDropped atomic.Uint64
+	opened, refused, upgrades, upgradesFailed atomic.Uint64
+
+	volatileDropped, newestDropped, volatileEvicted, tooLarge atomic.Uint64
 
 	limits limitCounters
 
@@ -130,6 +137,9 @@ func (s *Server) Stats() Stats {
 		Upgrades:        c.upgrades.Load(),
 		UpgradesFailed:  c.upgradesFailed.Load(),
 		VolatileDropped: c.volatileDropped.Load(),
+		NewestDropped:   c.newestDropped.Load(),
+		VolatileEvicted: c.volatileEvicted.Load(),
+		TooLarge:        c.tooLarge.Load(),
 		Limits:          s.limitStats(),
 	}
 	c.ledger.Lock()

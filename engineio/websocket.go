@@ -520,10 +520,16 @@ func (ws *webSocket) control(op wsframe.Op, payload []byte) bool {
 	}
 	s := ws.session
 	s.mu.Lock()
-	// It counts in the budget: pings at a peer that reads nothing must not pile up.
-	if s.state != open || s.reserve(len(frame), 1) != nil {
+	if s.state != open {
 		s.mu.Unlock()
 		return false
+	}
+	// It counts in the budget: pings of a peer that reads nothing must not pile up. Where the budget is used up and the session
+	// lives on, they are not answered, but the peer is still heard.
+	if s.reserve(len(frame), 1) != nil {
+		goOn := !s.doomed
+		s.mu.Unlock()
+		return goOn
 	}
 	s.queue().add(frame, 1, false)
 	s.flushUnlock()

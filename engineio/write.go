@@ -174,17 +174,22 @@ func (s *Session) exceeds(bytes, packets int) bool {
 // reserve charges the outbound budget, or applies the policy at its end. Called with mu held.
 func (s *Session) reserve(bytes, packets int) error {
 	if !s.fits(bytes, packets) {
+		stats := &s.server.stats
 		if s.exceeds(bytes, packets) {
+			stats.tooLarge.Add(1)
 			return ErrOutboundFull // the peer is not to blame
 		}
 		policy := s.server.opts.Overflow
 		if policy == DropVolatile && s.out != nil {
-			b, p := s.out.dropVolatile()
+			b, p, n := s.out.dropVolatile()
 			s.chargeLocked(-b, -p)
-			s.server.stats.volatileDropped.Add(uint64(p))
+			stats.volatileDropped.Add(uint64(n))
+			stats.volatileEvicted.Add(uint64(n))
 		}
 		if !s.fits(bytes, packets) {
-			if policy != DropNewest {
+			if policy == DropNewest {
+				stats.newestDropped.Add(1)
+			} else {
 				s.overflowLocked()
 			}
 			return ErrOutboundFull

@@ -31,6 +31,10 @@ type pipeBuffer struct {
 	data          []byte
 	ended         bool // the writer has closed: io.EOF once data is read
 	broken        bool // the reader has closed: writes fail
+	failed        bool // reset, see fault.go
+	capacity      int
+	left          int         // bytes until the connection breaks, if it does
+	breaks        *pipeBuffer // the other direction, which breaks with this one; nil: none
 	interrupted   bool
 	parked        Waiter // the reader, if it waits without a goroutine
 	readDeadline  pipeDeadline
@@ -43,7 +47,7 @@ type pipeDeadline struct {
 }
 
 func newPipeBuffer() *pipeBuffer {
-	b := &pipeBuffer{}
+	b := &pipeBuffer{capacity: pipeCapacity}
 	b.changed.L = &b.mu
 	return b
 }
@@ -90,6 +94,8 @@ func (b *pipeBuffer) read(p []byte, wait bool) (int, error) {
 		case wait && b.interrupted:
 			b.interrupted = false
 			return 0, ErrInterrupted
+		case b.failed && len(b.data) == 0:
+			return 0, errReset
 		case len(b.data) > 0:
 			n := copy(p, b.data)
 			b.data = b.data[n:]
@@ -117,15 +123,22 @@ func (b *pipeBuffer) write(p []byte, wait bool) (int, error) {
 			return total, net.ErrClosed
 		case b.broken:
 			return total, io.ErrClosedPipe
+		case b.failed:
+			return total, errReset
 		case b.writeDeadline.expired:
 			return total, os.ErrDeadlineExceeded
 		}
-		n := min(len(p), pipeCapacity-len(b.data))
+		n, breaks := b.allowance(p)
 		if n > 0 {
 			b.data = append(b.data, p[:n]...)
 			p = p[n:]
 			total += n
+			b.left -= n
 			b.changed.Broadcast()
+		}
+		if breaks {
+			b.fail()
+			continue
 		}
 		if len(p) == 0 {
 			return total, nil
@@ -145,7 +158,7 @@ func (b *pipeBuffer) write(p []byte, wait bool) (int, error) {
 // unlock tells a parked reader when there is something to read.
 func (b *pipeBuffer) unlock() {
 	w := b.parked
-	if w == nil || len(b.data) == 0 && !b.ended {
+	if w == nil || len(b.data) == 0 && !b.ended && !b.failed {
 		b.mu.Unlock()
 		return
 	}

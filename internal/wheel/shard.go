@@ -104,6 +104,12 @@ func (s *shard) next() int64 {
 	return from + slots
 }
 
+func (s *shard) len() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count
+}
+
 // close drops every timer.
 func (s *shard) close() {
 	s.mu.Lock()

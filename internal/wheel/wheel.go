@@ -95,6 +95,14 @@ func (w *Wheel) Stop(t *Timer) bool {
 	return true
 }
 
+// Len returns how many timers are scheduled.
+func (w *Wheel) Len() (n int) {
+	for i := range w.shards {
+		n += w.shards[i].len()
+	}
+	return n
+}
+
 // Close drops every timer; nothing fires after it returns, except a callback already running.
 func (w *Wheel) Close() {
 	w.mu.Lock()

@@ -12,15 +12,6 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-func (w *Wheel) len() (n int) {
-	for i := range w.shards {
-		w.shards[i].mu.Lock()
-		n += w.shards[i].count
-		w.shards[i].mu.Unlock()
-	}
-	return n
-}
-
 // pass lets fake time go by and waits for what it set off.
 func pass(d time.Duration) {
 	<-time.After(d)
@@ -45,7 +36,7 @@ func TestFiresOnTime(t *testing.T) {
 			})
 		}
 		pass(61 * time.Second)
-		if n := w.len(); n != 0 {
+		if n := w.Len(); n != 0 {
 			t.Errorf("%d timers never fired", n)
 		}
 		if w.armed.Load() != unarmed {
@@ -202,7 +193,7 @@ func TestManyAtOnce(t *testing.T) {
 		if n := fired.Load() + stopped.Load(); n != goroutines*timers*turns || stopped.Load() == 0 {
 			t.Errorf("%d timers fired and %d were stopped, want %d together", fired.Load(), stopped.Load(), goroutines*timers*turns)
 		}
-		if n := w.len(); n != 0 {
+		if n := w.Len(); n != 0 {
 			t.Errorf("%d timers are left", n)
 		}
 	})
