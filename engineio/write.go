@@ -36,6 +36,26 @@ func (s *Session) Flush() {
 	s.offerUnlock()
 }
 
+// Insist is Append of what the peer has to hear if it is to know where it stands: the end of something, or the answer to what it
+// waits for. If that does not fit, the session ends with ReasonOutboundOverflow, even if Options.Overflow is DropNewest.
+func (s *Session) Insist(m *Message) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.state != open {
+		return ErrClosed
+	}
+	policy := s.server.opts.Overflow
+	if policy == DropNewest {
+		policy = Disconnect
+	}
+	if err := s.reserveBy(policy, len(m.frames), m.packets); err != nil {
+		s.overflowLocked() // also where it is larger than the budget
+		return err
+	}
+	s.queue().addMessage(m, false, s.compression())
+	return nil
+}
+
 // Send is Append and Flush.
 func (s *Session) Send(m *Message) error {
 	if err := s.Append(m, false); err != nil {
@@ -173,13 +193,16 @@ func (s *Session) exceeds(bytes, packets int) bool {
 
 // reserve charges the outbound budget, or applies the policy at its end. Called with mu held.
 func (s *Session) reserve(bytes, packets int) error {
+	return s.reserveBy(s.server.opts.Overflow, bytes, packets)
+}
+
+func (s *Session) reserveBy(policy Overflow, bytes, packets int) error {
 	if !s.fits(bytes, packets) {
 		stats := &s.server.stats
 		if s.exceeds(bytes, packets) {
 			stats.tooLarge.Add(1)
 			return ErrOutboundFull // the peer is not to blame
 		}
-		policy := s.server.opts.Overflow
 		if policy == DropVolatile && s.out != nil {
 			b, p, n := s.out.dropVolatile()
 			s.chargeLocked(-b, -p)

@@ -278,8 +278,8 @@ func (c *conn) answerError(namespace string, data, fallback any) {
 		o.Data = fallback
 		m, err = c.server.format.message(o)
 	}
-	if err == nil {
-		_ = c.session.Send(m) // a client that has left needs no answer
+	if err == nil && c.session.Insist(m) == nil { // a client that has left needs no answer
+		c.session.Flush()
 	}
 }
 

@@ -204,7 +204,7 @@ func (s *Socket) answer() {
 		return
 	}
 	if reply != nil {
-		_ = s.conn.session.Append(reply, false) // a session that has ended tells us so by itself
+		_ = s.conn.session.Insist(reply) // a session that has ended tells us so by itself
 	}
 	if s.more != nil && len(s.more.held.messages) > 0 {
 		if reply != nil {

@@ -319,7 +319,7 @@ func (s *Socket) expel(k kick) (was int32) {
 		// Behind what was sent before, and before anything that is sent from now on is refused.
 		if s.conn.plain == nil { // whose connection is closed instead
 			if m, err := s.conn.server.format.message(parser.Outgoing{Type: parser.Disconnect, Namespace: s.ns.name}); err == nil {
-				_ = s.conn.session.Append(m, false)
+				_ = s.conn.session.Insist(m)
 			}
 		}
 		s.leaveUnlock(stateExpelled, ReasonServerNamespaceDisconnect)
