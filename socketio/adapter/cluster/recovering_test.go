@@ -296,6 +296,24 @@ func TestSession(t *testing.T) {
 	}
 }
 
+// A wall clock that was set meanwhile, or another node's that is wrong, neither ends a session nor keeps it for longer than any.
+func TestExpiryByWrongClocks(t *testing.T) {
+	t.Parallel()
+	r := &Recovering{recovery: adapter.RecoveryOptions{MaxDisconnection: 2 * time.Minute}}
+	for told, want := range map[time.Duration]time.Duration{
+		30 * time.Second: 30 * time.Second, -time.Hour: 2 * time.Minute, time.Hour: 2 * time.Minute,
+	} {
+		now := time.Now()
+		got := r.expiry(time.UnixMilli(now.Add(told).UnixMilli()))
+		if d := got.Sub(now) - want; d < -time.Second || d > time.Second {
+			t.Errorf("%v from now: %v", told, got.Sub(now))
+		}
+		if !strings.Contains(got.String(), "m=") {
+			t.Errorf("%v is a wall clock's", got)
+		}
+	}
+}
+
 // What is remembered of a member that is lost again and again without having got anything is bounded: a stay that goes on is
 // one, and of those that have ended the oldest are forgotten.
 func TestHistory(t *testing.T) {

@@ -78,7 +78,20 @@ func (r *Recovering) take(ctx context.Context, pid string) (s adapter.Session, h
 	case text == nil:
 		return s, h, adapter.ErrNoSession
 	}
-	return decodeSession(text)
+	s, h, err = decodeSession(text)
+	s.Expires = r.expiry(s.Expires)
+	return s, h, err
+}
+
+// expiry puts a time that a node's wall clock has told on our own clock, which is never set. It is within what can be: the log knows
+// best that the session has not expired, so a time that has passed, or is too far away, is a clock's fault.
+func (r *Recovering) expiry(t time.Time) time.Time {
+	now := time.Now()
+	left := t.Sub(now)
+	if left <= 0 || left > r.recovery.MaxDisconnection {
+		left = r.recovery.MaxDisconnection
+	}
+	return now.Add(left)
 }
 
 // evictGrace is how long the other nodes are waited for when one of them had the member: who is told late would otherwise send its
