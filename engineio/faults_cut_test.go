@@ -109,7 +109,7 @@ func TestWebSocketCutAtEveryByte(t *testing.T) {
 						t.Errorf("%d bytes: handled %q, want %q", bytes, got, want)
 					}
 				}
-				<-time.After(answerTimeout)
+				<-time.After(DefaultAnswerTimeout)
 				l.expectReleased()
 				n, _ := io.Copy(io.Discard, c.r)
 				answers = max(answers, int(n))

@@ -191,7 +191,7 @@ func TestPollsOutOfOrder(t *testing.T) {
 					begun = time.Now().Add(-tt.after)
 				}
 				l.expectEnd(r, tt.reason, begun, tt.after)
-				<-time.After(bodyTimeout)
+				<-time.After(DefaultBodyTimeout)
 				l.expectReleased()
 			})
 		})

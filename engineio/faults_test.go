@@ -234,7 +234,7 @@ func TestHalfOpen(t *testing.T) {
 			p := post("session", "4half of it")
 			c.write(p[:len(p)-4])
 			return c
-		}, ReasonTransportError, bodyTimeout},
+		}, ReasonTransportError, DefaultBodyTimeout},
 		{"in the middle of a body that began late", func(l *lab) *raw {
 			c := chat(l)
 			<-time.After(20 * time.Second)
@@ -248,7 +248,7 @@ func TestHalfOpen(t *testing.T) {
 			l.send(strings.Repeat("x", 50_000))
 			c.write(get("session"))
 			return c
-		}, ReasonTransportError, answerTimeout},
+		}, ReasonTransportError, DefaultAnswerTimeout},
 		{"after the WebSocket handshake", socket, ReasonPingTimeout, heartbeat},
 		{"before that was answered", func(l *lab) *raw {
 			c := l.connect()
@@ -304,8 +304,8 @@ func TestHalfOpen(t *testing.T) {
 				c := tt.vanish(l)
 				synctest.Wait()
 				l.expectEnd(<-l.sessions, tt.reason, begun, tt.after)
-				if d := time.Since(begun); d < answerTimeout+20*time.Second {
-					<-time.After(answerTimeout + 20*time.Second - d) // requests have deadlines of their own
+				if d := time.Since(begun); d < DefaultAnswerTimeout+20*time.Second {
+					<-time.After(DefaultAnswerTimeout + 20*time.Second - d) // requests have deadlines of their own
 				}
 				l.expectReleased()
 				_ = c.conn.Close()
