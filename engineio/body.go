@@ -70,16 +70,17 @@ var (
 	payloadType = []string{"text/plain; charset=UTF-8"}
 	htmlType    = []string{"text/html"}
 	noStore     = []string{"no-store"}
+	noSniff     = []string{"nosniff"}
 	okAnswer    = []byte("ok")
 )
 
 // setConstants sets the headers that answers to polls and posts have in common.
 func (s *Server) setConstants(h http.Header, contentType []string) {
-	noStore := noStore
+	noStore, noSniff := noStore, noSniff
 	if s.opts.Headers != nil || s.chain.Load() != nil { // who may change values in place
-		contentType, noStore = slices.Clone(contentType), slices.Clone(noStore)
+		contentType, noStore, noSniff = slices.Clone(contentType), slices.Clone(noStore), slices.Clone(noSniff)
 	}
-	h["Content-Type"], h["Cache-Control"] = contentType, noStore
+	h["Content-Type"], h["Cache-Control"], h["X-Content-Type-Options"] = contentType, noStore, noSniff
 }
 
 // writeAnswer writes the answer to a poll or a post, which has its other headers. A small one leaves in one piece when the

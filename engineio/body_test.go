@@ -207,8 +207,8 @@ func TestConstantHeaders(t *testing.T) {
 		sid, _ := f.openPolling()
 		f.do("POST", base+"&sid="+sid, "4abc")
 		f.close()
-		if payloadType[0] != "text/plain; charset=UTF-8" || htmlType[0] != "text/html" || noStore[0] != "no-store" {
-			t.Errorf("%s: %q, %q, %q", name, payloadType, htmlType, noStore)
+		if payloadType[0] != "text/plain; charset=UTF-8" || htmlType[0] != "text/html" || noStore[0] != "no-store" || noSniff[0] != "nosniff" {
+			t.Errorf("%s: %q, %q, %q, %q", name, payloadType, htmlType, noStore, noSniff)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -99,6 +100,9 @@ func (s *Server) refuseOrigin(w http.ResponseWriter, r *http.Request, message st
 	s.refuseFor(w, &ConnectionError{Request: r, Code: CodeForbidden, Message: message, Context: ContextInvalidOrigin})
 }
 
+// noMarkup keeps what AllowRequest says, in which there may be something of the client's, from being read as HTML.
+var noMarkup = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
 // refuseFor is refuse with more to say.
 func (s *Server) refuseFor(w http.ResponseWriter, e *ConnectionError) {
 	s.report(e)
@@ -108,7 +112,7 @@ func (s *Server) refuseFor(w http.ResponseWriter, e *ConnectionError) {
 	}
 	if isUpgrade(e.Request) {
 		// An upgrade request gets plain words: nobody parses the body of a failed handshake.
-		s.writeBody(w, e.Request, cmp.Or(e.status, http.StatusBadRequest), "text/html", e.Message)
+		s.writeBody(w, e.Request, cmp.Or(e.status, http.StatusBadRequest), "text/html", noMarkup.Replace(e.Message))
 		return
 	}
 	message, _ := json.Marshal(e.Message) // a string can always be
@@ -158,6 +162,7 @@ func (s *Server) writeBody(w http.ResponseWriter, r *http.Request, status int, c
 	h.Set("Content-Type", contentType)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
 	s.setHeaders(h, r)
 	s.boundAnswer(w, r)
 	w.WriteHeader(status)
