@@ -79,6 +79,14 @@ bench-locks: ## who waits for the server's locks on two cores: shares from mutex
 fuzz: ## every fuzz target for FUZZTIME (10s)
 	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" sh scripts/fuzz.sh
 
+.PHONY: guard-proof
+guard-proof: ## takes each guard of docs/security.md out of the code and expects its test to fail (GUARD=pattern)
+	@$(GO) run ./internal/guardproof $(GUARD)
+
+.PHONY: vuln
+vuln: ## known vulnerabilities in what every module calls, by govulncheck; needs its database, vuln.go.dev
+	@GO="$(GO)" sh scripts/vuln.sh
+
 .PHONY: install
 install: ## what the end-to-end tests need beside Go: Node and its packages, Chromium, Firefox
 	@sh scripts/install.sh

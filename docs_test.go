@@ -16,7 +16,7 @@ func documents(t *testing.T) []string {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("docs: %v, %v", files, err)
 	}
-	return append(files, "README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+	return append(files, "README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md")
 }
 
 func readFile(t *testing.T, name string) string {

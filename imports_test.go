@@ -47,6 +47,7 @@ var house = []room{
 	{"internal/inbox", nil},
 	{"internal/nspattern", nil},
 	{"internal/runtests", nil},
+	{"internal/guardproof", nil},
 }
 
 // foreign names the modules of others that a build of the core may contain, and the
