@@ -458,9 +458,13 @@ func TestNoReflection(t *testing.T) {
 			status, body, h := f.do(method, "http://perch.test/engine.io/?"+query, mark)
 			check(fmt.Sprint(what, " ", method, " ", status), body, h)
 		}
-		if resp, body := f.handshake("&"+query[len("EIO=4&transport=polling")-1:]+"&token="+escaped, "Sec-WebSocket-Protocol", mark); resp.StatusCode != 101 {
-			check(what+" of an upgrade", body, resp.Header)
+	}
+	for _, query := range []string{"&token=" + escaped, "&sid=" + escaped} {
+		resp, body := f.handshake(query)
+		if resp.StatusCode != 400 {
+			t.Errorf("upgrade %s: %s", query, resp.Status)
 		}
+		check("upgrade "+query, body, resp.Header)
 	}
 	_, body, _ := f.do("GET", "http://perch.test/engine.io/?EIO=3&transport=polling&j="+url.QueryEscape(`0]=alert;x["2`), "")
 	if !strings.HasPrefix(body, `___eio[02]("`) {
