@@ -82,6 +82,7 @@ var guards = []guard{
 	{"JSON depth, duplicate keys, giant numbers, ack ids", "the limit of depth", "internal/jsonscan/jsonscan.go", []cut{{"if depth++; depth > limit {", "if depth++; depth > MaxDepth {"}}, "parser.TestParseDepth"},
 	{"JSON depth, duplicate keys, giant numbers, ack ids", "the limit of ack ids", "socketio/parser/parse.go", []cut{{"n = n*10 + uint64(d); n > limit {", "n = n*10 + uint64(d); n > limit && limit != MaxID {"}}, "parser.TestParseReasons"},
 	{"Dynamic namespace creation", "the limit of namespaces", "socketio/dynamic.go", []cut{{"if s.dynamic >= s.opts.MaxNamespaces {", "if s.dynamic < 0 {"}}, "socketio.TestMaxNamespaces"},
+	{"Dynamic namespace creation", "the limit of names", "socketio/dynamic.go", []cut{{"&& len(name) <= maxChildName:", "&& len(name) > 0:"}}, "socketio.TestDynamicNamespaces"},
 	{"Dynamic namespace creation", "the limit of a connection's namespaces", "socketio/conn.go", []cut{{"if c.live >= maxJoined && ns.dynamic() {", "if c.live < 0 && ns.dynamic() {"}}, "socketio.TestMaxJoined"},
 	{"Dynamic namespace creation", "the end of namespaces that are empty", "socketio/dynamic.go", []cut{{"n.server.abandon(n, n.afterlife())", "_ = n.afterlife"}}, "socketio.TestCleanup"},
 	{"Recovery buffer", "the limit of packets and bytes", "socketio/adapter/backlog.go", []cut{{"for len(b.segments) > 0 && (b.kept", "for len(b.segments) < 0 && (b.kept"}}, "adapter.TestBacklogIsBounded"},
