@@ -15,7 +15,7 @@ import (
 // outcomes names, for each way in which a client can be turned away or leave, the tests that bring it about. What the
 // reference server knows too is compared with it in internal/e2e/differential (see cover.mjs there).
 var outcomes = map[string][]string{
-	// Why sockets leave: S-86 to S-94, and two of our own.
+	// Why sockets leave: S-86 to S-94, and some of our own.
 	"ReasonClientNamespaceDisconnect": {"socketio.TestDisconnect"},
 	"ReasonServerNamespaceDisconnect": {"socketio.TestDisconnect"},
 	"ReasonServerShuttingDown":        {"socketio.TestShutdown"},
@@ -27,6 +27,8 @@ var outcomes = map[string][]string{
 	"ReasonForcedServerClose":         {"engineio.TestServerCloseOverPolling", "socketio.TestInvalidPackets"},
 	"ReasonInboundOverflow":           {"engineio.TestInboundBudgetWhileAwaiting", "socketio.TestAttachmentsAreBounded"},
 	"ReasonOutboundOverflow":          {"engineio.TestOutboundBudget", "e2e.TestStalledReader"},
+	"ReasonTooManyRefusals":           {"socketio.TestMaxRefusals"},
+	"ReasonRateLimited":               {"socketio.TestMaxExcesses"},
 
 	// Why requests are refused: S-79.
 	"CodeUnknownTransport":    {"engineio.TestConnectionErrors"},

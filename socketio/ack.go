@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -51,7 +52,8 @@ func (a *pendingAck) settle(r *Reply, err error) {
 
 // EmitWithAck sends an event and waits until the client acknowledges it. It returns ErrDisconnected if the client leaves,
 // the context's error if that ends first, and ErrConnecting at once if CONNECT is not answered yet, because the client
-// cannot answer either. It may be called by a handler, whose socket's other events wait meanwhile. A volatile event that
+// cannot answer either. Without a context that ends, [Socket.Timeout] or [Limits.AckTimeout] it waits for a client that never
+// answers until it leaves; [Limits.MaxPendingAcks] bounds how many such calls there are. It may be called by a handler, whose socket's other events wait meanwhile. A volatile event that
 // was dropped is engineio.ErrNotWritable here, since no answer will come.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*Reply, error) {
 	return s.request(ctx, flags{}, event, args)
@@ -66,16 +68,16 @@ func (s *Socket) request(ctx context.Context, f flags, event string, args []any)
 		return nil, ErrConnecting
 	}
 	id := s.ns.ids.Add(1) - 1
-	if !s.expect(id, a) {
-		return nil, ErrDisconnected
+	if err := s.expect(id, a); err != nil {
+		return nil, err
 	}
 	if err := s.emitID(event, args, f, id, true); err != nil {
 		s.takeAck(id)
 		return nil, err
 	}
-	if f.timeout > 0 {
+	if d := cmp.Or(f.timeout, s.conn.server.opts.Limits.AckTimeout); d > 0 {
 		w := s.conn.server.wheel
-		w.Schedule(&a.timer, f.timeout, func() {
+		w.Schedule(&a.timer, d, func() {
 			if s.takeAck(id) != nil {
 				a.settle(nil, ErrTimeout)
 			}
@@ -96,19 +98,29 @@ func (s *Socket) request(ctx context.Context, f flags, event string, args []any)
 	}
 }
 
-// expect registers an acknowledgement, unless the socket has left.
-func (s *Socket) expect(id uint64, a *pendingAck) bool {
+// expect registers an acknowledgement, unless the socket has left or too many are awaited.
+func (s *Socket) expect(id uint64, a *pendingAck) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.state.Load() >= stateLeft {
-		return false
+		return ErrDisconnected
 	}
 	m := s.extra()
+	if !s.admitAck(len(m.acks)) {
+		return ErrTooManyAcks
+	}
 	if m.acks == nil {
 		m.acks = make(map[uint64]*pendingAck)
 	}
 	m.acks[id] = a
-	return true
+	return nil
+}
+
+// expects reports whether somebody waits for that acknowledgement.
+func (s *Socket) expects(id uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.more != nil && s.more.acks[id] != nil
 }
 
 // takeAck takes the acknowledgement out, so that the caller is the one to settle it; nil if somebody else was.

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"slices"
@@ -15,8 +16,8 @@ type Answer struct {
 	SocketID string
 	// Reply is what the client acknowledged with; nil if Err is set.
 	Reply *Reply
-	// Err says why there is no answer: ErrDisconnected if the socket has left, ErrConnecting for the socket whose own
-	// connection hook asks, engineio.ErrOutboundFull or, of a volatile event, engineio.ErrNotWritable if it was not sent.
+	// Err says why there is no answer: ErrDisconnected if the socket has left, ErrTooManyAcks if too many of it are awaited,
+	// ErrConnecting for the socket whose own connection hook asks, engineio.ErrOutboundFull or, of a volatile event, engineio.ErrNotWritable if it was not sent.
 	Err error
 }
 
@@ -35,7 +36,7 @@ type IncompleteError = adapter.IncompleteError
 // EmitWithAck sends an event to the sockets selected and waits for the acknowledgement of each, wherever in the cluster it is
 // (S-71). It returns when every socket has answered or left, at once if none is selected; who has left has an answer with
 // ErrDisconnected. If ctx or the time given by [Broadcast.Timeout] ends first, it returns the answers that came and an
-// [*IncompleteError]. Without either it waits as long as that takes.
+// [*IncompleteError]. Without either it waits as long as [Limits.AckTimeout] says, or as that takes.
 //
 // A handler may ask a selection that its own client belongs to. A connection hook is answered ErrConnecting for its own client,
 // which is not sent the event: it could not answer before the hook returns.
@@ -70,9 +71,9 @@ func (b *Broadcast) ask(ctx context.Context, event string, args []any, answer fu
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if b.timeout > 0 {
+	if d := cmp.Or(b.timeout, b.ns.server.opts.Limits.AckTimeout); d > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, b.timeout, ErrTimeout)
+		ctx, cancel = context.WithTimeoutCause(ctx, d, ErrTimeout)
 		defer cancel()
 	}
 	sel := b.sel

@@ -22,7 +22,12 @@ const webSocketRequest = "GET /?EIO=4&transport=websocket HTTP/1.1\r\nHost: test
 // write and waits for their acknowledgements, which all have the length of ack.
 func pipeline(tb testing.TB, h Handler, n int, event, ack string) func() {
 	tb.Helper()
-	s, err := New(Options{})
+	return pipelineOf(tb, Options{}, h, n, event, ack)
+}
+
+func pipelineOf(tb testing.TB, o Options, h Handler, n int, event, ack string) func() {
+	tb.Helper()
+	s, err := New(o)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -78,6 +83,21 @@ const (
 	echoAck   = `37["abcdefghijklmnopqrstuvwxyzabcdef"]`
 )
 
+// allocations are those of the process for each of the events of a round.
+func allocations(round func(), each int) float64 {
+	for range 100 {
+		round()
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	const rounds = 200
+	for range rounds {
+		round()
+	}
+	runtime.ReadMemStats(&after)
+	return float64(after.Mallocs-before.Mallocs) / float64(rounds*each)
+}
+
 // Engine rule 10: from the frame to the acknowledgement nothing is allocated, but for what the handler decodes.
 func TestNoAllocations(t *testing.T) {
 	if raceEnabled {
@@ -94,17 +114,7 @@ func TestNoAllocations(t *testing.T) {
 	} {
 		const each = 64
 		round := pipeline(t, tt.h, each, echoEvent, tt.ack)
-		for range 100 {
-			round()
-		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		const rounds = 200
-		for range rounds {
-			round()
-		}
-		runtime.ReadMemStats(&after)
-		if got := float64(after.Mallocs-before.Mallocs) / (rounds * each); got > tt.most {
+		if got := allocations(round, each); got > tt.most {
 			t.Errorf("%s: %.2f allocations per event, want at most %v", name, got, tt.most)
 		}
 	}

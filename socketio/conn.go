@@ -30,12 +30,14 @@ type conn struct {
 	live     int32        // sockets whose lane has not ended; they may be off the list already
 	draining bool         // the server is shutting down: no new sockets, and the last one closes the session
 	over     bool         // the session has ended, or is about to: nothing the client sends matters
+	refusals uint16       // CONNECTs that were answered so
 }
 
 // partial is a binary packet that is not complete yet.
 type partial struct {
 	event  *Event
 	socket *Socket
+	bytes  int
 	timer  wheel.Timer
 }
 
@@ -47,6 +49,9 @@ var (
 	errJoinedTwice    = errors.New("CONNECT for a namespace that was joined before")
 	errConnectTimeout = errors.New("no namespace was joined in time")
 	errPartialTimeout = errors.New("attachments did not arrive in time")
+	errPartialBytes   = errors.New("attachments of a packet are too long together")
+	errRefusals       = errors.New("too many CONNECTs were refused")
+	errExcesses       = errors.New("too many events in a row were beyond the rate")
 )
 
 // HandleOpen begins what a client need not ask for.
@@ -118,6 +123,7 @@ func (c *conn) HandleMessage(data []byte, binary bool) {
 func (c *conn) deliver(s *Socket, e *Event) {
 	switch e.packet.Type {
 	case parser.Event, parser.BinaryEvent:
+		c.measure(s, e)
 		if e.charged {
 			e.socket = s
 			s.receive(e, e)
@@ -143,7 +149,7 @@ func (c *conn) await(e *Event, s *Socket) {
 	p := &partial{event: e, socket: s}
 	e.attachments = slices.Grow(e.attachments, e.packet.Attachments)
 	c.partial = p
-	c.server.wheel.Schedule(&p.timer, attachmentTimeout, func() {
+	c.server.wheel.Schedule(&p.timer, c.server.opts.Limits.AttachmentTimeout, func() {
 		c.mu.Lock()
 		late := c.partial == p
 		c.mu.Unlock()
@@ -162,6 +168,11 @@ func (c *conn) attach(data []byte) (done bool) {
 		return c.over
 	}
 	e := p.event
+	if p.bytes += len(data); p.bytes > c.server.opts.Limits.MaxAttachmentBytes {
+		c.mu.Unlock()
+		c.abort(engineio.ReasonForcedClose, errPartialBytes)
+		return true
+	}
 	e.attachments = append(e.attachments, append([]byte{}, data...))
 	complete := len(e.attachments) == len(e.packet.Embedded)+e.packet.Attachments
 	if complete {
@@ -225,9 +236,10 @@ func (c *conn) connect(e *Event) {
 		ns.exit()
 		return
 	}
-	if c.live >= maxJoined && ns.dynamic() {
+	if int(c.live) >= c.server.opts.Limits.MaxSockets && ns.dynamic() {
 		c.mu.Unlock()
 		ns.exit()
+		c.server.stats.namespacesRefused.Add(1)
 		c.refuse(ns.name, errTooManyNamespaces.payload())
 		return
 	}
@@ -235,6 +247,13 @@ func (c *conn) connect(e *Event) {
 		c.mu.Unlock()
 		ns.exit()
 		c.refuse(ns.name, errTooMuchAuth.payload())
+		return
+	}
+	if !c.mayConnect() {
+		c.mu.Unlock()
+		ns.exit()
+		c.server.stats.eventsRefused.Add(1)
+		c.refuse(ns.name, errConnectRate.payload())
 		return
 	}
 	s := newSocket(c, ns, e.packet.Data)
@@ -271,6 +290,9 @@ func (c *conn) refuse(namespace string, p connectErrorPayload) {
 
 // answerError sends CONNECT_ERROR with data, or with fallback if that cannot be encoded.
 func (c *conn) answerError(namespace string, data, fallback any) {
+	if !c.refusing() {
+		return
+	}
 	o := parser.Outgoing{Type: parser.ConnectError, Namespace: namespace, Data: data}
 	m, err := c.server.format.message(o)
 	if err != nil {
@@ -386,8 +408,12 @@ func (c *conn) stopConnectTimer() {
 // abort ends the connection of a client that broke a rule.
 func (c *conn) abort(reason engineio.Reason, err error) {
 	c.mu.Lock()
+	first := !c.over
 	c.over = true
 	c.mu.Unlock()
+	if first {
+		c.server.stats.aborted(err)
+	}
 	if c.server.debugs() {
 		c.server.opts.Logger.Debug("socketio: connection aborted",
 			"session", c.session.ID(), "reason", string(reason), "error", err)
@@ -412,6 +438,7 @@ func (c *conn) HandleClose(reason engineio.Reason, _ error) {
 	c.partial = nil
 	sockets := c.list()
 	c.sockets = nil
+	c.server.meters.Delete(c)
 	c.mu.Unlock()
 	if p != nil {
 		c.server.wheel.Stop(&p.timer)

@@ -128,5 +128,10 @@
 // Events that wait for their handler, and attachments of packets that are not complete, count against
 // the inbound budget of the connection, what has been sent and was not yet taken by the client against
 // the outbound one; both are options of the engine. Whatever a client sends that is no valid packet ends
-// its connection and nothing else.
+// its connection and nothing else. [Limits] are what else a client may do, [Options.Strict] turns on those that
+// are off by default, and [Server.Stats] counts what was beyond them. A [RateLimit] is for some events:
+//
+//	limit, err := socketio.NewRateLimit(socketio.Rate{PerSecond: 1, Burst: 5})
+//	if err != nil { … }
+//	chat.UseEvent(limit.Middleware("message"))
 package socketio

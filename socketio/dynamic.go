@@ -16,8 +16,8 @@ const (
 	// maxChildName bounds the names that clients can have namespaces made of, in bytes.
 	maxChildName = 1 << 10
 
-	// maxJoined bounds the sockets of one connection where another is to be in a dynamic namespace: each may keep a goroutine
-	// while a function makes up its mind, and every packet looks for its socket among them.
+	// maxJoined is what Limits.MaxSockets is by default. There is a bound because each may keep a goroutine while a function makes up
+	// its mind, and every packet looks for its socket among them.
 	maxJoined = 256
 )
 
@@ -186,6 +186,7 @@ func (s *Server) createLocked(p *ParentNamespace, name string, values map[string
 				s.full = true
 				s.opts.Logger.Warn("socketio: no more dynamic namespaces, see Options.MaxNamespaces", "namespaces", s.dynamic)
 			}
+			s.stats.namespacesRefused.Add(1)
 			return nil, nil, nil, errTooManyNamespaces
 		}
 	}

@@ -26,6 +26,10 @@ var (
 	ErrNoArgument = adapter.ErrNoArgument
 	// ErrNoNamespace: there is no namespace of that name, and no parent that would make it.
 	ErrNoNamespace = errors.New("socketio: no such namespace")
+	// ErrTooManyAcks: as many acknowledgements of the socket are awaited as Limits.MaxPendingAcks says.
+	ErrTooManyAcks = errors.New("socketio: too many acknowledgements of the client are awaited, see Limits.MaxPendingAcks")
+	// ErrTooManyRooms: the socket would be in more rooms than Limits.MaxRooms says.
+	ErrTooManyRooms = errors.New("socketio: socket would be in too many rooms, see Limits.MaxRooms")
 	// ErrReserved: the event name belongs to the protocol (S-34).
 	ErrReserved = errors.New("reserved event name")
 )

@@ -30,6 +30,7 @@ type Event struct {
 
 	aside   atomic.Int32 // how many goroutines of Go have it besides the lane
 	charged bool
+	excess  bool          // it is beyond the rate
 	queued  time.Duration // when it began to wait behind another event; 0 if it did not
 	next    *Event        // on its lane
 
@@ -65,13 +66,17 @@ func (e *Event) parseForeign(f *format, s *Server, data []byte, binary bool) (er
 		e.packet, err = parser.Packet{}, &parser.Error{Err: parser.ErrType}
 	}
 	e.attachments = e.packet.Embedded
+	if err == nil && len(e.attachments) > 0 && attachedBytes(e.attachments) > s.opts.Limits.MaxAttachmentBytes {
+		err = errPartialBytes
+	}
 	return err
 }
 
 // size is what the packet's own message counts for in the inbound budget; attachments that follow it count by themselves.
-func (e *Event) size() int {
-	n := len(e.text)
-	for _, a := range e.packet.Embedded {
+func (e *Event) size() int { return len(e.text) + attachedBytes(e.packet.Embedded) }
+
+func attachedBytes(attachments [][]byte) (n int) {
+	for _, a := range attachments {
 		n += len(a)
 	}
 	return n
@@ -93,7 +98,7 @@ func (e *Event) clear() {
 	clear(e.args[:cap(e.args)])
 	e.socket, e.name, e.attachments, e.packet.Embedded = nil, "", nil, nil
 	e.acked, e.acker = false, nil
-	e.charged, e.queued = false, 0
+	e.charged, e.excess, e.queued = false, false, 0
 }
 
 // Name is the event's name; that of an event named by a number is the number's text.

@@ -42,6 +42,7 @@ func (c *conn) gather(e *Event) bool {
 		return false
 	}
 	e.queued = c.server.coarse.read()
+	c.measure(in.socket, e)
 	in.add(e)
 	c.checkIntake()
 	return true

@@ -42,6 +42,9 @@ func (m *member) Append(p *adapter.Packet) {
 	if err != nil {
 		return // Prepare has said so
 	}
+	if p.HasID && !s.expects(p.ID) {
+		return // Expect has said why there will be no answer
+	}
 	err = s.queue(messageOf(v), p.Volatile)
 	if err == nil || !p.HasID {
 		return // a member that cannot take it does not stop the others
@@ -56,8 +59,8 @@ func (m *member) Flush() { m.socket().flush() }
 
 // Expect registers an acknowledgement for a broadcast.
 func (m *member) Expect(id uint64, answer func(adapter.Arguments, error)) {
-	if !m.socket().expect(id, &pendingAck{answer: answer}) {
-		answer(nil, ErrDisconnected)
+	if err := m.socket().expect(id, &pendingAck{answer: answer}); err != nil {
+		answer(nil, err)
 	}
 }
 

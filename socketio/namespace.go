@@ -34,6 +34,7 @@ type registry struct {
 	middlewares []Middleware
 	hooks       []Hooks
 	unknown     []*Handler
+	excess      []*Handler
 	onError     []*func(ctx context.Context, e *Event, err error)
 	serverSide  []*serverRoute
 }

@@ -26,13 +26,16 @@ type Options struct {
 	// against the inbound budget of the connection while they arrive.
 	MaxAttachments int
 
+	// Limits holds what else one client may do.
+	Limits Limits
+
 	// Parser turns packets into messages and back (S-4). The clients have to use the same. nil is parser.Text, the one that
 	// they use unless they are told otherwise.
 	Parser Parser
 
 	// MaxNamespaces is how many namespaces clients may have made at a time, by the parents of Server.OfPattern, OfRegexp and
 	// OfFunc; further ones are refused. 0 is 10,000. Namespaces that the program has named with Server.Of do not count. Beside
-	// that, a name that is longer than 1,024 bytes is refused, and a 257th namespace of one connection if it is dynamic.
+	// that, a name that is longer than 1,024 bytes is refused, and what is beyond Limits.MaxSockets.
 	MaxNamespaces int
 	// KeepEmptyNamespaces keeps these namespaces when their last socket has left. By default they are dropped then and their
 	// adapter is closed (S-7, S-75), with Recovery when none of their sockets can be recovered any more.
@@ -61,9 +64,6 @@ type Options struct {
 
 const defaultConnectTimeout = 45 * time.Second
 
-// attachmentTimeout is how long the attachments of one packet may take to arrive (CVE-2026-33151).
-const attachmentTimeout = time.Minute
-
 func (o Options) withDefaults() (Options, error) {
 	var errs []error
 	if o.ConnectTimeout < 0 {
@@ -78,6 +78,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.MaxNamespaces = cmp.Or(o.MaxNamespaces, defaultMaxNamespaces)
 	o.ConnectTimeout = cmp.Or(o.ConnectTimeout, defaultConnectTimeout)
 	var err error
+	if o.Limits, err = o.Limits.withDefaults(); err != nil {
+		errs = append(errs, err)
+	}
 	if o.Recovery, err = o.Recovery.withDefaults(); err != nil {
 		errs = append(errs, err)
 	}
@@ -104,4 +107,6 @@ func memory(h adapter.Host) adapter.Adapter {
 	return adapter.NewMemory(h)
 }
 
-func (o Options) limits() parser.Limits { return parser.Limits{MaxAttachments: o.MaxAttachments} }
+func (o Options) limits() parser.Limits {
+	return parser.Limits{MaxAttachments: o.MaxAttachments, MaxDepth: o.Limits.MaxDepth}
+}

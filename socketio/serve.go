@@ -319,6 +319,10 @@ func (s *Socket) handle(e *Event, spent *chain) {
 		s.checkLate(e)
 	}
 	r, own := s.ns.registry.Load(), s.listeners.Load()
+	if e.excess {
+		s.refuseExcess(s.Context(), e, r.excess)
+		return
+	}
 	rt := r.routes[string(e.packet.Event)]
 	if rt != nil {
 		e.name = rt.event

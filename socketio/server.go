@@ -39,6 +39,9 @@ type Server struct {
 	coarse            coarse // of all lanes
 	conns             conns
 	alone             bool // there is no cluster
+	stats             counters
+	eventRate         *RateLimit // Limits.EventRate; nil is none
+	meters            sync.Map   // of *meter, by *conn: those of clients for which a limit was asked
 
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
@@ -83,6 +86,7 @@ func New(o Options) (*Server, error) {
 	}
 	s.recoverableFormat, s.encodeRecoverable = s.format.name+", offset", s.encodeWithOffset
 	s.pool.wheel, s.coarse.wheel = s.wheel, s.wheel
+	s.eventRate, _ = newRateLimit(o.Limits.EventRate) // which withDefaults has checked
 	s.live.Store(1)
 	s.engine, err = engineio.New(o.Engine, s.accept)
 	if err != nil {

@@ -31,6 +31,7 @@ type Socket struct {
 	owner     atomic.Pointer[any]
 	ticket    *ticket                   // nil: cannot be recovered
 	listeners atomic.Pointer[listeners] // nil: the socket has none of its own; changes under mu
+	meter     atomic.Pointer[meter]     // the connection's; nil until it is looked for
 	state     atomic.Int32              // changes under mu
 	kick      kick                      // Disconnect was called before CONNECT was answered; under mu
 
@@ -224,6 +225,7 @@ func (s *Socket) SetOwner(v any) { s.owner.Store(&v) }
 
 // Join adds the socket to rooms. It returns ErrConnecting before the socket is a member of its namespace, that is in
 // middlewares, and ErrDisconnected after it has left (S-53); one that may be recovered can join while its last events are handled.
+// Beyond [Limits.MaxRooms] it is ErrTooManyRooms, and none of them is joined.
 func (s *Socket) Join(rooms ...string) error {
 	switch s.state.Load() {
 	case stateLeft:
@@ -236,6 +238,9 @@ func (s *Socket) Join(rooms ...string) error {
 		if !s.isMember() {
 			return ErrConnecting
 		}
+	}
+	if !s.admitRooms(rooms) {
+		return ErrTooManyRooms
 	}
 	s.ns.adapter.Join(s.id, rooms...)
 	return nil
@@ -288,7 +293,7 @@ func (s *Socket) Disconnect(closeConn bool) {
 	if closeConn {
 		k = kickConnection
 	}
-	was := s.expel(k)
+	was := s.expel(k, ReasonServerNamespaceDisconnect)
 	if s.conn.plain != nil && was == stateConnected {
 		s.conn.session.CloseWith(engineio.ReasonForcedServerClose, closeNormal, string(ReasonServerNamespaceDisconnect))
 		return
@@ -301,7 +306,7 @@ func (s *Socket) Disconnect(closeConn bool) {
 	others := c.list()
 	c.mu.Unlock()
 	for _, other := range others {
-		other.expel(kickSocket)
+		other.expel(kickSocket, ReasonServerNamespaceDisconnect)
 	}
 	if was == stateConnected {
 		c.session.Close(engineio.ReasonForcedServerClose)
@@ -309,7 +314,7 @@ func (s *Socket) Disconnect(closeConn bool) {
 }
 
 // expel disconnects the socket, or sees to it that this happens when CONNECT is answered. It returns the state it found.
-func (s *Socket) expel(k kick) (was int32) {
+func (s *Socket) expel(k kick, reason Reason) (was int32) {
 	s.mu.Lock()
 	was = s.state.Load()
 	switch was {
@@ -322,7 +327,7 @@ func (s *Socket) expel(k kick) (was int32) {
 				_ = s.conn.session.Insist(m)
 			}
 		}
-		s.leaveUnlock(stateExpelled, ReasonServerNamespaceDisconnect)
+		s.leaveUnlock(stateExpelled, reason)
 		s.conn.session.Flush()
 		return was
 	}

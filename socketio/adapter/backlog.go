@@ -25,7 +25,26 @@ type backlog struct {
 
 // Kept is safe for concurrent use. It counts what several namespaces keep for recovery: clients may have any number of them
 // made, so bounds that held for each of them would be none. A namespace that is over the bound lets go of its own oldest.
-type Kept struct{ packets, bytes, sessions atomic.Int64 }
+type Kept struct {
+	packets, bytes, sessions        atomic.Int64
+	droppedPackets, droppedSessions atomic.Uint64
+}
+
+// KeptStats is a plain value: what is kept, and what a bound has cost.
+type KeptStats struct {
+	Packets, Bytes, Sessions int
+	// DroppedPackets and DroppedSessions are those that were let go of before their time, because RecoveryOptions.MaxPackets,
+	// MaxBytes or MaxSessions was reached.
+	DroppedPackets, DroppedSessions uint64
+}
+
+// Stats returns the counters as they are now.
+func (k *Kept) Stats() KeptStats {
+	return KeptStats{
+		Packets: int(k.packets.Load()), Bytes: int(k.bytes.Load()), Sessions: int(k.sessions.Load()),
+		DroppedPackets: k.droppedPackets.Load(), DroppedSessions: k.droppedSessions.Load(),
+	}
+}
 
 type segment struct {
 	first   uint64
@@ -63,6 +82,7 @@ func (b *backlog) add(r record, size int, now time.Time) {
 	s.touched = now
 	b.count(1, size)
 	for len(b.segments) > 0 && (b.kept.packets.Load() > int64(b.maxPackets) || b.kept.bytes.Load() > int64(b.maxBytes)) {
+		b.kept.droppedPackets.Add(uint64(len(b.segments[0].records)))
 		b.drop()
 	}
 }

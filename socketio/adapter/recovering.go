@@ -171,6 +171,7 @@ func (r *Recovering) Save(s Session) {
 	r.opts.Kept.sessions.Add(1)
 	for len(r.sessions) > 0 && r.opts.Kept.sessions.Load() > int64(r.opts.MaxSessions) {
 		r.take(r.queue.Front().Value.(*saved).PID)
+		r.opts.Kept.droppedSessions.Add(1)
 	}
 	r.schedule()
 }
