@@ -113,6 +113,7 @@ func (s *service) attach() {
 	// The root namespace exists without a gateway too (N-9), and answers.
 	if s.namespaces["/"] == nil && s.speaksSocketIO("") {
 		s.io.Of("/").HandleUnknown(s.app.wire.unknown)
+		s.io.Of("/").HandleExcess(s.app.wire.excess)
 		s.app.guardConnections(s.io.Of("/"))
 	}
 }

@@ -251,6 +251,7 @@ func (a *assembly) build() {
 			ConnectTimeout: a.settings.connectTimeout,
 			MaxAttachments: a.settings.maxAttachments,
 			MaxNamespaces:  a.settings.maxNamespaces,
+			Limits:         a.settings.limits,
 			Parser:         a.settings.parser,
 			Adapter:        a.settings.adapter,
 			Recovery:       a.settings.recovery,
@@ -265,6 +266,12 @@ func (a *assembly) build() {
 		}
 		if o.Engine.Logger == nil {
 			o.Engine.Logger = a.settings.logger
+		}
+		if a.settings.rate != nil {
+			o.Limits.EventRate = *a.settings.rate
+		}
+		if a.settings.strict {
+			o = o.Strict()
 		}
 		s.clustered = a.settings.adapter != nil
 		var err error

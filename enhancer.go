@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"time"
+
+	"github.com/perch-go/perch/socketio"
 )
 
 // Guard decides whether an event may be handled or, as a connection guard, whether a
@@ -78,7 +80,7 @@ func (p Pipe) Check(ctx context.Context, payload any) error {
 }
 
 // Enhancer is an [Option] of the app and a [HandlerOption]: guards, interceptors, pipes,
-// filters and middleware. (All of them are enhancers in Nest's words.)
+// filters and middleware (all of them are enhancers in Nest's words), and a rate.
 type Enhancer interface {
 	Option
 	HandlerOption
@@ -96,6 +98,7 @@ type enhancements struct {
 	interceptors     []Interceptor
 	pipes            []Pipe
 	filters          []Filter
+	rates            []socketio.Rate // of one handler
 	metadata         map[string]any
 }
 
@@ -106,6 +109,7 @@ func (e *enhancements) add(o enhancements) {
 	e.interceptors = append(e.interceptors, o.interceptors...)
 	e.pipes = append(e.pipes, o.pipes...)
 	e.filters = append(e.filters, o.filters...)
+	e.rates = append(e.rates, o.rates...)
 }
 
 // check finds functions that are nil.
@@ -121,7 +125,7 @@ func (e *enhancements) check() error {
 			return fmt.Errorf("%s is nil: pass a function or leave it out", what)
 		}
 	}
-	return nil
+	return checkRates(e.rates)
 }
 
 // handlerSettings are what the options of one handler add up to.

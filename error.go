@@ -23,6 +23,7 @@ const (
 	CodeForbidden    = "FORBIDDEN"     // a guard has refused
 	CodeTimeout      = "TIMEOUT"       // the handler took longer than its WithTimeout
 	CodeUnknownEvent = "UNKNOWN_EVENT" // no handler for the event, and the client asked for an ack
+	CodeRateLimited  = "RATE_LIMITED"  // the client sends more than WithRateLimit lets it
 )
 
 // Errors of calls that were made at the wrong time.
@@ -40,6 +41,11 @@ var (
 	ErrAcked = socketio.ErrAcked
 	// ErrNoAck is what an [Ack] returns if the client asked for no answer.
 	ErrNoAck = socketio.ErrNoAck
+	// ErrTooManyAcks is what calls that await a client's ack return when Limits.MaxPendingAcks
+	// of its acks are awaited.
+	ErrTooManyAcks = socketio.ErrTooManyAcks
+	// ErrTooManyRooms is what [Socket.Join] returns beyond Limits.MaxRooms.
+	ErrTooManyRooms = socketio.ErrTooManyRooms
 	// ErrNoNamespace is what sends to a namespace return in which no gateway lives.
 	ErrNoNamespace = errors.New("perch: no gateway has this namespace")
 	// ErrNobodyHere is what a question to one namespace of a pattern returns in a cluster
@@ -122,6 +128,8 @@ func (e *Error) status() int {
 		return http.StatusInternalServerError
 	case code == CodeBadPayload, code == CodeInvalid:
 		return http.StatusBadRequest
+	case code == CodeRateLimited:
+		return http.StatusTooManyRequests
 	case code == CodeTimeout:
 		return http.StatusServiceUnavailable
 	case strings.EqualFold(code, "unauthorized"):

@@ -28,6 +28,7 @@ type registrar interface {
 	Hook(h socketio.Hooks)
 	Handle(event string, h socketio.Handler) (off func())
 	HandleUnknown(h socketio.Handler) (off func())
+	HandleExcess(h socketio.Handler) (off func())
 	OnAny(h socketio.Handler) (off func())
 	HandleServerSide(event string, h socketio.ServerHandler) (off func())
 }
@@ -74,6 +75,7 @@ func (n *namespace) prepare() {
 	// Before anyone can see the socket as a member of the namespace; a recovered one skips the middlewares.
 	r.OnOpen(func(io *socketio.Socket) { io.SetOwner(&Socket{io: io, home: n}) })
 	r.HandleUnknown(n.service.app.wire.unknown)
+	r.HandleExcess(n.service.app.wire.excess)
 	if !n.service.speaksSocketIO(n.name) {
 		r.Use(plainOnly)
 	}

@@ -39,6 +39,9 @@ type settings struct {
 	connectTimeout time.Duration
 	maxAttachments int
 	maxNamespaces  int
+	limits         Limits
+	rate           *socketio.Rate // nil: that of limits
+	strict         bool
 	parser         socketio.Parser
 	adapter        adapter.Factory
 	recovery       *Recovery

@@ -17,7 +17,7 @@ type stage func(ctx context.Context, ec *ExecutionContext) error
 
 // compile joins the stages of one handler, once, when it is registered. scopes are those
 // of the app, the gateway and the handler, in this order. The order of stages is Nest's
-// (N-29): middleware, guards, interceptors, and innermost the typed core, which decodes,
+// (N-29), behind the handler's own rate: middleware, guards, interceptors, and innermost the typed core, which decodes,
 // pipes, validates and calls the handler. Filters are no stage: they come after all of it,
 // where [route.fail] turns an error into what the client gets.
 func compile(core stage, scopes []enhancements) stage {
@@ -36,6 +36,11 @@ func compile(core stage, scopes []enhancements) stage {
 	for _, s := range slices.Backward(scopes) {
 		for _, m := range slices.Backward(s.middleware) {
 			core = wrapped(m, core)
+		}
+	}
+	for _, s := range scopes {
+		if len(s.rates) > 0 {
+			core = limited(s.rates, core)
 		}
 	}
 	return core

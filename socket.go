@@ -174,8 +174,9 @@ func (s *Socket) Send(ctx context.Context, event string, args ...any) error {
 	return s.io.Send(ctx, event, args...)
 }
 
-// EmitWithAck sends an event and waits for the client's answer, until ctx is done or
-// the client leaves.
+// EmitWithAck sends an event and waits for the client's answer, until ctx is done, the time
+// of [Limits].AckTimeout is over or the client leaves. It returns [ErrTooManyAcks] and sends
+// nothing if Limits.MaxPendingAcks are awaited already.
 func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*Answer, error) {
 	if s.io == nil {
 		return s.unit.EmitWithAck(ctx, event, args...)
@@ -183,7 +184,8 @@ func (s *Socket) EmitWithAck(ctx context.Context, event string, args ...any) (*A
 	return s.io.EmitWithAck(ctx, event, args...)
 }
 
-// Join puts the socket into rooms, which exist as long as someone is in them.
+// Join puts the socket into rooms, which exist as long as someone is in them. It returns
+// [ErrTooManyRooms] and joins none if that would be more than [Limits].MaxRooms.
 func (s *Socket) Join(rooms ...string) error {
 	if s.io == nil {
 		return s.unit.Join(rooms...)
