@@ -122,7 +122,8 @@ func TestRateLimitElsewhere(t *testing.T) {
 	c.want(`43/room/1,1[` + tooMany + `]`)
 	c = join(t, srv, "/")
 	c.send(`421["x",1]`)
-	c.want(`431[` + tooMany + `]`)
+	c.send(`42["x",1]`)
+	c.want(`431[`+tooMany+`]`, `42["exception",`+tooMany+`]`)
 }
 
 // Strict fills in what no other option sets, whatever their order.

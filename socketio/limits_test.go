@@ -244,7 +244,7 @@ func TestMaxPendingAcks(t *testing.T) {
 	c.expect(`20["a"]`)
 	second := request(t.Context(), s, "a")
 	c.expect(`21["a"]`)
-	if _, err := s.EmitWithAck(t.Context(), "b"); !errors.Is(err, ErrTooManyAcks) {
+	if _, err := s.Timeout(patience).EmitWithAck(t.Context(), "b"); !errors.Is(err, ErrTooManyAcks) {
 		t.Errorf("a third: %v", err)
 	}
 	other.connect("/", "")

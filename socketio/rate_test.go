@@ -254,3 +254,12 @@ func TestEventRateAllocations(t *testing.T) { // not parallel: it counts those o
 		}
 	}
 }
+
+// Events are used again, by other servers too: one that was refused is not so for ever.
+func TestExcessIsForgotten(t *testing.T) {
+	t.Parallel()
+	e := &Event{excess: true}
+	if e.clear(); e.excess {
+		t.Error("it is still beyond a rate")
+	}
+}
