@@ -429,6 +429,20 @@ func TestBodyTimeout(t *testing.T) {
 				t.Errorf("%s: after %v", request, after)
 			}
 		}
+		// A middleware that reads it, or answers without.
+		f.server.Use(func(http.Handler) http.Handler {
+			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method == http.MethodPost {
+					_, _ = io.Copy(io.Discard, r.Body)
+				}
+				w.WriteHeader(http.StatusTeapot)
+			})
+		})
+		for _, method := range []string{http.MethodGet, http.MethodPost} {
+			if status, _, after := trickle(method + " /engine.io/?EIO=4&transport=polling"); status != http.StatusTeapot || after > 8*time.Second {
+				t.Errorf("middleware, %s: %d after %v", method, status, after)
+			}
+		}
 	})
 }
 

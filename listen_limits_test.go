@@ -1,0 +1,90 @@
+package perch_test
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/perch-go/perch"
+)
+
+// pipes is a listener in memory, on synctest's clock.
+type pipes struct {
+	conns chan net.Conn
+	done  chan struct{}
+	close sync.Once
+}
+
+func (p *pipes) Accept() (net.Conn, error) {
+	select {
+	case c := <-p.conns:
+		return c, nil
+	case <-p.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (p *pipes) Close() error {
+	p.close.Do(func() { close(p.done) })
+	return nil
+}
+
+func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
+
+// A server of the app's own gives headers and bodies their time and size, whatever path they are for: slow loris.
+func TestOwnServerIsBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		app, err := perch.New(quiet(), perch.WithGateways(handlers(nil)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		served := make(chan error)
+		go func() { served <- app.Serve(l) }()
+		synctest.Wait()
+		for _, tt := range []struct {
+			name, request string
+			status        int
+			most          time.Duration
+		}{
+			{"headers that trickle", "GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\nX-Slow: ", 0, 10 * time.Second},
+			{"headers that are too long", "GET /elsewhere HTTP/1.1\r\nHost: x\r\nX-Long: " + strings.Repeat("x", 30<<10) + "\r\n\r\n", 431, time.Second},
+			{"a body for a file", "GET /socket.io/socket.io.js HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", -1, time.Minute},
+			{"a body for no path", "POST /elsewhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", -1, time.Minute},
+			{"nothing", "", 0, 10 * time.Second},
+		} {
+			client, server := net.Pipe()
+			l.conns <- server
+			began := time.Now()
+			go func() {
+				_, err := io.WriteString(client, tt.request)
+				for err == nil && tt.status <= 0 && time.Since(began) < 5*time.Minute && tt.request != "" {
+					<-time.After(time.Second)
+					_, err = io.WriteString(client, "x")
+				}
+			}()
+			status := 0
+			r := bufio.NewReader(client)
+			if resp, err := http.ReadResponse(r, nil); err == nil {
+				status = resp.StatusCode
+				_, _ = io.Copy(io.Discard, resp.Body)
+			}
+			_, _ = io.Copy(io.Discard, r)
+			if d := time.Since(began); d > tt.most+5*time.Second || tt.status >= 0 && status != tt.status {
+				t.Errorf("%s: %d, closed after %v", tt.name, status, d)
+			}
+			client.Close()
+		}
+		if err := app.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+		<-served
+	})
+}
