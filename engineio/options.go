@@ -74,7 +74,7 @@ type Options struct {
 	// without a sid, polling or WebSocket, when the request is otherwise in order. An error refuses it,
 	// and its text is what the client is told: 403 {"code":4,"message":text}, or 400 and the text for
 	// a WebSocket. It may take its time, the client waits; the request's context ends when it does not
-	// any more. Nil, the default, allows everybody.
+	// any more, or after Limits.HandshakeTimeout. Nil, the default, allows everybody.
 	AllowRequest func(*http.Request) error
 	// GenerateID makes the ids of sessions (S-82): 1 to 128 characters of A-Z a-z 0-9 - _ . ~ : that
 	// no other session has, in the whole cluster, and that nobody can guess, since they are all that a
