@@ -378,17 +378,17 @@ func TestSlowBody(t *testing.T) {
 		go func() {
 			defer close(trickled)
 			for range 20 { // a byte now and then does not help
-				<-time.After(bodyTimeout / 10)
+				<-time.After(DefaultBodyTimeout / 10)
 				_, _ = io.WriteString(conn, "x")
 			}
 		}()
 		defer func() { <-trickled }()
-		_ = conn.SetReadDeadline(start.Add(2 * bodyTimeout))
+		_ = conn.SetReadDeadline(start.Add(2 * DefaultBodyTimeout))
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 		if err != nil || resp.StatusCode != 400 {
 			t.Fatalf("%v, %v", resp, err)
 		}
-		if took := time.Since(start); took > bodyTimeout+time.Second {
+		if took := time.Since(start); took > DefaultBodyTimeout+time.Second {
 			t.Errorf("answered after %v", took)
 		}
 		if reason := <-r.closed; reason != ReasonTransportError {
@@ -418,7 +418,7 @@ func TestSlowAnswer(t *testing.T) {
 			if reason != ReasonTransportError {
 				t.Errorf("reason %s", reason)
 			}
-		case <-time.After(2 * answerTimeout):
+		case <-time.After(2 * DefaultAnswerTimeout):
 			t.Error("it is still being written")
 		}
 	})
