@@ -34,6 +34,7 @@ type peer struct {
 	mute      bool               // answers none
 	ended     bool               // whatever happened, the connection is to end
 	gone      bool               // it has
+	deaf      bool               // looks at no message
 
 	turn    chan struct{}     // held while something is sent, by whoever has put something in
 	visits  map[string]*visit // the latest of each namespace
@@ -353,6 +354,9 @@ type packet struct {
 var packetForm = regexp.MustCompile(`(?s)^([0-6])(?:(\d+)-)?(?:(/[^,]*),)?(\d*)(.*)$`)
 
 func (p *peer) message(text string) {
+	if p.deaf {
+		return
+	}
 	m := packetForm.FindStringSubmatch(text)
 	if m == nil || p.partial != nil || m[5] != "" && !json.Valid([]byte(m[5])) {
 		p.w.failLocked("peer %d got %.60q, attachments awaited: %t", p.number, text, p.partial != nil)
@@ -374,6 +378,9 @@ func (p *peer) message(text string) {
 
 func (p *peer) attachment(data []byte) {
 	in := p.partial
+	if p.deaf {
+		return
+	}
 	if in == nil {
 		p.w.failLocked("peer %d got an attachment of nothing", p.number)
 		return

@@ -9,9 +9,6 @@ import (
 	"time"
 )
 
-// programs are sessions worth beginning with.
-var programs = []string{}
-
 // byte takes one from the program; there is always one more.
 func (w *world) byte() int {
 	if len(w.program) == 0 {

@@ -19,8 +19,8 @@ import (
 // of what must come of it finds what is lost, doubled or out of order, acknowledged twice or never, and what is left at the end.
 // Steps wait for each other unless the input says otherwise, so that the same input makes the same sessions.
 func FuzzSessions(f *testing.F) {
-	for _, program := range programs {
-		f.Add([]byte(program))
+	for seed := range uint64(20) {
+		f.Add(anyProgram(rand.New(rand.NewPCG(seed, 1))))
 	}
 	f.Fuzz(func(t *testing.T, program []byte) {
 		synctest.Test(t, func(t *testing.T) { play(t, program) })
