@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -474,5 +473,3 @@ func (p *peer) event(v *visit, in *packet) {
 func filler(seq, size int) string {
 	return strings.Repeat(string(rune('a'+seq%26)), size)
 }
-
-var _ io.Closer = (*stream.PipeConn)(nil)

@@ -84,12 +84,11 @@ type witness struct {
 
 // question is an event of the server's that wants to be acknowledged.
 type question struct {
-	visit    *visit
-	value    int
-	answered bool
-	done     bool
-	reply    int
-	err      error
+	visit *visit
+	value int
+	done  bool
+	reply int
+	err   error
 }
 
 // long is more than any timeout of a server's: attachments have a minute, and a client that polls half a minute more to hear the end.
