@@ -3,52 +3,19 @@ package perch_test
 import (
 	"bufio"
 	"io"
-	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/perch-go/perch"
 )
-
-// pipes is a listener in memory, on synctest's clock.
-type pipes struct {
-	conns chan net.Conn
-	done  chan struct{}
-	close sync.Once
-}
-
-func (p *pipes) Accept() (net.Conn, error) {
-	select {
-	case c := <-p.conns:
-		return c, nil
-	case <-p.done:
-		return nil, net.ErrClosed
-	}
-}
-
-func (p *pipes) Close() error {
-	p.close.Do(func() { close(p.done) })
-	return nil
-}
-
-func (p *pipes) Addr() net.Addr { return &net.UnixAddr{Name: "pipes", Net: "unix"} }
 
 // A server of the app's own gives headers and bodies their time and size, whatever path they are for: slow loris.
 func TestOwnServerIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		app, err := perch.New(quiet(), perch.WithGateways(handlers(nil)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		l := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
-		served := make(chan error)
-		go func() { served <- app.Serve(l) }()
-		synctest.Wait()
+		p, stop := served(t)
+		defer stop()
 		for _, tt := range []struct {
 			name, request string
 			status        int
@@ -60,8 +27,7 @@ func TestOwnServerIsBounded(t *testing.T) {
 			{"a body for no path", "POST /elsewhere HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", -1, time.Minute},
 			{"nothing", "", 0, 10 * time.Second},
 		} {
-			client, server := net.Pipe()
-			l.conns <- server
+			client := p.dial()
 			began := time.Now()
 			go func() {
 				_, err := io.WriteString(client, tt.request)
@@ -82,9 +48,5 @@ func TestOwnServerIsBounded(t *testing.T) {
 			}
 			client.Close()
 		}
-		if err := app.Shutdown(t.Context()); err != nil {
-			t.Error(err)
-		}
-		<-served
 	})
 }

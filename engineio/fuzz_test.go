@@ -72,7 +72,7 @@ func FuzzPayload(f *testing.F) {
 		r := httptest.NewRequest(http.MethodGet, query, nil)
 		s := server.newSession(r, Polling, "id")
 		s.speak(r)
-		if !server.openSession(s) {
+		if !server.openSession(s, &ticket{server: server}) {
 			t.Fatal("not open")
 		}
 		original := bytes.Clone(body)

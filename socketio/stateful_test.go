@@ -23,7 +23,7 @@ func FuzzSessions(f *testing.F) {
 		f.Add(anyProgram(rand.New(rand.NewPCG(seed, 1))))
 	}
 	f.Fuzz(func(t *testing.T, program []byte) {
-		synctest.Test(t, func(t *testing.T) { play(t, program) })
+		synctest.Test(t, func(t *testing.T) { playProgram(t, program) })
 	})
 }
 
@@ -32,7 +32,7 @@ func TestSessions(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(300) {
 		program := anyProgram(rand.New(rand.NewPCG(seed, 7)))
-		synctest.Test(t, func(t *testing.T) { play(t, program) })
+		synctest.Test(t, func(t *testing.T) { playProgram(t, program) })
 		if t.Failed() {
 			t.Fatalf("seed %d", seed)
 		}
@@ -94,7 +94,7 @@ type question struct {
 // long is more than any timeout of a server's: attachments have a minute, and a client that polls half a minute more to hear the end.
 const long = 95 * time.Second
 
-func play(t *testing.T, program []byte) {
+func playProgram(t *testing.T, program []byte) {
 	w := &world{t: t, program: program, joined: map[string]*visit{}, sockets: map[string]*witness{}}
 	w.serve()
 	baseline := bubbled()
