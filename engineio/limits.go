@@ -116,7 +116,6 @@ func (l Limits) withDefaults() (Limits, error) {
 	l.HandshakeBytes = cmp.Or(l.HandshakeBytes, DefaultHandshakeBytes)
 	l.MaxAddresses = cmp.Or(l.MaxAddresses, DefaultMaxAddresses)
 	l.PacketsPerPost = cmp.Or(l.PacketsPerPost, DefaultPacketsPerPost)
-	l.Fragments = cmp.Or(l.Fragments, DefaultFragments)
 	l.MessageTimeout = cmp.Or(l.MessageTimeout, DefaultMessageTimeout)
 	l.BodyTimeout = cmp.Or(l.BodyTimeout, DefaultBodyTimeout)
 	l.AnswerTimeout = cmp.Or(l.AnswerTimeout, DefaultAnswerTimeout)

@@ -184,6 +184,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Limits, err = o.Limits.withDefaults(); err != nil {
 		errs = append(errs, err)
 	}
+	o.Limits.Fragments = cmp.Or(o.Limits.Fragments, max(DefaultFragments, int(o.MaxPayload/64)))
 	if o.PerMessageDeflate, err = o.PerMessageDeflate.withDefaults(); err != nil {
 		errs = append(errs, err)
 	}

@@ -40,10 +40,13 @@ type Error struct {
 
 func (e *Error) Error() string { return fmt.Sprintf("websocket: %s (close code %d)", e.Reason, e.Code) }
 
-var errIncomplete = errors.New("incomplete header")
+var (
+	errIncomplete = errors.New("incomplete header")
+	errText       = &Error{StatusInvalid, "text is not valid UTF-8"}
+)
 
 // maxFragments bounds how many frames a message may come in where the reader has no other number, so that empty ones cannot go
-// on forever (CVE-2026-48779).
+// on forever (CVE-2026-48779). Where messages may be large it is one for each 64 bytes of their limit.
 const maxFragments = 16384
 
 // ErrFragments is an *Error for a message that comes in more frames than Reader.Fragments.
@@ -61,7 +64,7 @@ type Message struct {
 type Reader struct {
 	// Limit is the largest message accepted, in bytes; a longer one is close code 1009.
 	Limit int64
-	// Fragments is how many frames a message may come in. Zero means 16,384.
+	// Fragments is how many frames a message may come in. Zero means 16,384, or one for each 64 bytes of Limit if that is more.
 	Fragments int
 
 	in      []byte // what is left of the bytes fed
@@ -73,6 +76,7 @@ type Reader struct {
 	frame   ws.Header
 	left    int64 // payload bytes of the frame still to come
 	message []byte
+	checked int // bytes of message that are known to be whole characters
 
 	// Deflated is whether permessage-deflate was negotiated. Limit holds before and after inflation.
 	Deflated bool
@@ -130,6 +134,9 @@ func (r *Reader) Next() (m Message, ok bool, err error) {
 			return r.finish(r.frame.OpCode, part)
 		}
 		r.message = append(r.message, part...)
+		if r.messageOp == Text && !r.deflated && !r.check() {
+			return Message{}, false, errText
+		}
 		if r.left > 0 {
 			continue
 		}
@@ -150,10 +157,27 @@ func (r *Reader) finish(op Op, payload []byte) (Message, bool, error) {
 			return Message{}, false, err
 		}
 	}
-	if op == Text && !utf8.Valid(payload) {
-		return Message{}, false, &Error{StatusInvalid, "text is not valid UTF-8"}
+	if op == Text && !utf8.Valid(payload[r.checked:]) {
+		return Message{}, false, errText
 	}
+	r.checked = 0
 	return Message{op, payload}, true, nil
+}
+
+// check looks at what has arrived of a text since it looked last, but for a character of which there is only the
+// beginning, so that a text that is none ends at once (RFC 6455 section 8.1), and no byte is looked at twice.
+func (r *Reader) check() bool {
+	b := r.message[r.checked:]
+	for i := len(b) - 1; i >= 0 && i > len(b)-utf8.UTFMax; i-- {
+		if utf8.RuneStart(b[i]) {
+			if !utf8.FullRune(b[i:]) {
+				b = b[:i]
+			}
+			break
+		}
+	}
+	r.checked += len(b)
+	return utf8.Valid(b)
 }
 
 // header reads the next frame's header, which may be spread over several feeds, and judges it.
@@ -196,7 +220,7 @@ func (r *Reader) header() error {
 		if h.OpCode != ws.OpContinuation {
 			r.messageOp, r.deflated = h.OpCode, deflated
 		}
-		if r.fragments++; r.fragments > cmp.Or(r.Fragments, maxFragments) {
+		if r.fragments++; r.fragments > cmp.Or(r.Fragments, max(maxFragments, int(r.Limit/64))) {
 			return ErrFragments
 		}
 		if h.Fin && h.OpCode != ws.OpContinuation {
@@ -332,12 +356,21 @@ func CloseCode(payload []byte) (code uint16, reason string) {
 	if len(payload) == 1 {
 		return StatusProtocol, ""
 	}
-	status := ws.StatusCode(binary.BigEndian.Uint16(payload))
-	text := payload[2:]
-	if err := ws.CheckCloseFrameData(status, string(text)); err != nil {
+	code, text := binary.BigEndian.Uint16(payload), payload[2:]
+	if !mayClose(code) || !utf8.Valid(text) {
 		return StatusProtocol, ""
 	}
-	return uint16(status), string(text)
+	return code, string(text)
+}
+
+// mayClose reports whether a close frame may carry a code: those that are registered, of which some came after RFC 6455 and some
+// are for programs only, and the ranges for libraries and applications.
+func mayClose(code uint16) bool {
+	switch code {
+	case 1004, 1005, 1006:
+		return false
+	}
+	return 1000 <= code && code <= 1014 || 3000 <= code && code <= 4999
 }
 
 // Cut splits the first frame off b, which must be a sequence of whole frames built by AppendHeader.

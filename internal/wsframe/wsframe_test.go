@@ -128,6 +128,63 @@ func TestViolations(t *testing.T) {
 	}
 }
 
+// A text fails at the octet that makes it none, and at none before; what is only cut is waited for.
+func TestTextFailsAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		text string
+		bad  int // the octet
+	}{
+		{"aé€𐍈\xff", 10}, {"é\xc3", -1}, {"\xf0\x90\x8d", -1}, {"€\xf4\x90", 4}, {"\xed\xa0", 1}, {"\xf0\x9f\x98\x80\x80", 4}, {"é\xc0", 2},
+	} {
+		whole := client(false, Text, tt.text)
+		head := len(whole) - len(tt.text)
+		var fragments []byte
+		for i := range len(tt.text) {
+			op := Op(Text)
+			if i > 0 {
+				op = ws.OpContinuation
+			}
+			fragments = append(fragments, client(false, op, tt.text[i:i+1])...)
+		}
+		// In one frame, which it does not fill, or a frame for each octet.
+		whole[1]++
+		for name, in := range map[string]struct {
+			frames    []byte
+			head, per int
+		}{"a frame": {whole, head, 1}, "fragments": {fragments, 0, head + 1}} {
+			r, failed := &Reader{Limit: 100}, -1
+			for i := range in.frames {
+				r.Feed([]byte{in.frames[i]})
+				if _, _, err := r.Next(); err != nil {
+					failed = (i - in.head) / in.per
+					break
+				}
+			}
+			if failed != tt.bad {
+				t.Errorf("%q in %s: failed at octet %d, want %d", tt.text, name, failed, tt.bad)
+			}
+		}
+	}
+}
+
+// A large message may come in as many fragments as a small one in proportion.
+func TestManyFragments(t *testing.T) {
+	t.Parallel()
+	const n = 4 * maxFragments
+	in := client(false, Text, "x")
+	for range n - 2 {
+		in = append(in, client(false, ws.OpContinuation, "x")...)
+	}
+	in = append(in, client(true, ws.OpContinuation, "x")...)
+	if got, err := readAll(&Reader{Limit: 64 * n}, in, 1<<20); err != nil || len(got) != 1 || len(got[0].Payload) != n {
+		t.Errorf("%d messages, %v", len(got), err)
+	}
+	if _, err := readAll(&Reader{Limit: 64*n - 64}, in, 1<<20); err == nil {
+		t.Error("one too many is taken")
+	}
+}
+
 // What is announced costs nothing; only what has arrived does.
 func TestAnnouncedLengthIsNotAllocated(t *testing.T) {
 	header := []byte{0x82, 0x80 | 127, 0, 0, 0, 0, 0x3b, 0x9a, 0xca, 0, 1, 2, 3, 4} // 1 GB
@@ -153,7 +210,9 @@ func TestCloseCode(t *testing.T) {
 		want    uint16
 	}{
 		{"", StatusNormal}, {"\x03\xe8", 1000}, {"\x03\xe8bye", 1000}, {"\x0b\xb8", 3000},
-		{"\x03", StatusProtocol}, {"\x03\xed", StatusProtocol}, {"\x00\x01", StatusProtocol}, {"\x03\xe8\xff", StatusProtocol},
+		{"\x03\xf4", 1012}, {"\x03\xf6", 1014}, // registered after RFC 6455
+		{"\x03", StatusProtocol}, {"\x03\xed", StatusProtocol}, {"\x03\xf7", StatusProtocol}, {"\x00\x01", StatusProtocol},
+		{"\x13\x88", StatusProtocol}, {"\x03\xe8\xff", StatusProtocol},
 	}
 	for _, tt := range tests {
 		if got, _ := CloseCode([]byte(tt.payload)); got != tt.want {
