@@ -31,6 +31,10 @@ race: install ## every test under the race detector (needs a C compiler)
 conformance: install ## the official clients 4.8, 3.x, 2.x over polling, WebSocket, upgrade: a table
 	@$(GO) run ./internal/runtests -run='^TestClients$$'
 
+.PHONY: compliance
+compliance: ## the Autobahn test suite against the server (needs Python 2.7; an hour or less), into docs/compliance.md
+	@GO="$(GO)" sh scripts/autobahn.sh
+
 .PHONY: chaos
 chaos: ## 200 Go clients whose connections are cut, delayed and left half-open at random, for CHAOS (10m)
 	@cd internal/e2e && PERCH_CHAOS=$(CHAOS) $(GO) test -count=1 -v -timeout=0 -run='^TestChaos$$' .

@@ -36,6 +36,8 @@ var house = []room{
 	{"socketio/parser/msgpack", []string{"socketio/parser", "internal/msgpack"}},
 	{"socketio/parser", []string{"internal/jsonscan"}},
 	{"client/internal/engine", []string{"test engineio", "test internal/stream"}},
+	{"internal/compliance/autobahn", []string{"internal/compliance"}},
+	{"internal/compliance", []string{"engineio", "test internal/stream"}},
 	{"engineio", []string{"internal/stream", "internal/wsframe", "internal/wheel", "internal/coding"}},
 	{"event", nil},
 	{"internal/msgpack", []string{"internal/jsonscan"}},

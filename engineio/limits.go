@@ -60,7 +60,8 @@ type Limits struct {
 	// offline sends all it has kept at once, so it is high. Zero means 65,536.
 	PacketsPerPost int
 	// Fragments is how many frames a WebSocket message may come in, if they are in time and MaxPayload holds. More end the session
-	// with close code 1009. Zero means 16,384, the limit of ws since 8.22 (CVE-2026-48779).
+	// with close code 1009. Zero means 16,384, the limit of ws since 8.22 (CVE-2026-48779), or one for each 64 bytes of MaxPayload
+	// if that is more.
 	Fragments int
 	// MessageTimeout is how long a WebSocket message may take to arrive, from its first byte. One that is still coming then
 	// ends the session with close code 1008. Clients of Engine.IO cannot answer a ping meanwhile and rarely last so long; plain ones can.

@@ -1,6 +1,7 @@
 package engineio
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
