@@ -121,7 +121,7 @@ func (s *service) attach() {
 // live reports whether sends go anywhere: from AfterInit on.
 func (a *App) live() bool { return a.state.Load() != made }
 
-// Start calls every gateway's AfterInit, in order, and then opens the ports that
+// Start takes what [Recovery]'s Store has, calls every gateway's AfterInit, in order, and then opens the ports that
 // gateways have of their own. Until it has returned, paths mounted on a server answer
 // 503. When ctx is done no further AfterInit is called. After an error the app is shut
 // down.
@@ -139,6 +139,11 @@ func (a *App) Start(ctx context.Context) error {
 }
 
 func (a *App) start(ctx context.Context) error {
+	for _, s := range a.services {
+		if err := s.io.LoadRecovery(ctx); err != nil {
+			a.logger.Warn("perch: what clients need to come back was not loaded", "path", s.path, "error", err)
+		}
+	}
 	for _, m := range a.members {
 		g, ok := m.gateway.(OnGatewayInit)
 		if !ok {
@@ -167,7 +172,8 @@ func (a *App) start(ctx context.Context) error {
 // Shutdown ends the app: new clients are refused, handlers of events that were read are
 // awaited, so that they can still send and answer, and as each client's last one has ended the client is
 // told and HandleDisconnect runs; when all of that is done adapters are closed,
-// and then the listeners of ListenAndServe and of the gateways' own ports. When ctx is done first, what is left is
+// and then the listeners of ListenAndServe and of the gateways' own ports. What clients need to come back is saved
+// to [Recovery]'s Store when the last handler has ended. When ctx is done first, what is left is
 // cut off and ctx's error is part of the result. Only the first call does all this;
 // others wait for it.
 //

@@ -10,6 +10,7 @@ import (
 	"path"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -254,7 +255,7 @@ func (a *assembly) build() {
 			Limits:         a.settings.limits,
 			Parser:         a.settings.parser,
 			Adapter:        a.settings.adapter,
-			Recovery:       a.settings.recovery,
+			Recovery:       s.recovery(a.settings.recovery),
 			Client:         a.settings.client,
 			Logger:         a.settings.logger,
 		}
@@ -287,6 +288,16 @@ func (a *assembly) build() {
 		}
 		a.errs = append(a.errs, s.open(muxes[s.port])...)
 	}
+}
+
+// recovery gives each server what it keeps a name of its own in the Store; that of the default path keeps the app's.
+func (s *service) recovery(r *Recovery) *Recovery {
+	if r == nil || s.endpoint == (endpoint{path: defaultPath}) {
+		return r
+	}
+	own := *r
+	own.Name += strconv.Itoa(s.port) + s.path
+	return &own
 }
 
 // sameCORS compares as data: lists are sets, and a function is equal to nothing.

@@ -142,10 +142,22 @@ func WithListen(listen func(network, address string) (net.Listener, error)) Opti
 // kept. Each zero field is the default it names.
 type Recovery = socketio.Recovery
 
+// RecoveryStore is safe for concurrent use. It keeps what clients need to come back while no process of the app runs.
+type RecoveryStore = socketio.RecoveryStore
+
+// FileStore keeps it in a file, see [socketio.FileStore].
+func FileStore(path string) RecoveryStore { return socketio.FileStore(path) }
+
 // WithRecovery lets a client whose connection was lost come back to what it had: its
 // socket's id, rooms and data, and the events it missed, without its doing anything.
 // HandleConnection runs again, with [Socket.Recovered] true, and may refuse it: a token
 // that has expired meanwhile does not recover. By default there is no recovery.
+//
+// With a Store they also come back over a restart of the process: Shutdown saves to it and
+// Start takes what the process before has saved. A server for each port or path of the
+// gateways has a state of its own there, told apart by name.
+//
+//	perch.WithRecovery(perch.Recovery{Store: perch.FileStore("/var/lib/chat/recovery")})
 func WithRecovery(r Recovery) Option {
 	return optionFunc(func(s *settings) { s.recovery = &r })
 }

@@ -2,6 +2,7 @@ package engineio
 
 import (
 	"encoding/base64"
+	"iter"
 	"sync/atomic"
 
 	"github.com/perch-go/perch/internal/wsframe"
@@ -55,6 +56,26 @@ func (m *Message) AppendBinary(payload []byte) {
 	m.frames = wsframe.AppendHeader(m.frames, wsframe.Binary, len(payload))
 	m.frames = append(m.frames, payload...)
 	m.packets++
+}
+
+// Payloads are those that were appended, which must not be changed, and whether each is binary.
+func (m *Message) Payloads() iter.Seq2[[]byte, bool] {
+	return func(yield func([]byte, bool) bool) {
+		for rest := m.frames; len(rest) > 0; {
+			var op wsframe.Op
+			var payload []byte
+			op, payload, rest = wsframe.Cut(rest)
+			if op == wsframe.Text && !m.Plain {
+				payload = payload[1:]
+			}
+			if op != wsframe.Text && op != wsframe.Binary {
+				continue // a close frame has none
+			}
+			if !yield(payload, op == wsframe.Binary) {
+				return
+			}
+		}
+	}
 }
 
 // Overwrite replaces bytes of what was appended, which begin at the given place of Len's count: the last

@@ -14,6 +14,8 @@ import (
 var (
 	// ErrDisconnected: the socket has left, so nothing is sent and no acknowledgement will come.
 	ErrDisconnected = adapter.ErrLeft
+	// ErrClosed: the server was shut down and has handed over what it kept for recovery, so the event is lost.
+	ErrClosed = adapter.ErrClosed
 	// ErrConnecting: the socket's CONNECT is not answered yet, so it cannot do that yet.
 	ErrConnecting = errors.New("socketio: socket is not connected yet")
 	// ErrTimeout: the client did not acknowledge within Timeout.

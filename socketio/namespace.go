@@ -56,6 +56,7 @@ type Hooks struct {
 	Disconnect    func(ctx context.Context, s *Socket, r Reason)
 }
 
+// newNamespace is called with Server.mu held.
 func newNamespace(s *Server, name string) *Namespace {
 	n := &Namespace{server: s, name: name}
 	n.inbox.ns = n
@@ -65,6 +66,7 @@ func newNamespace(s *Server, name string) *Namespace {
 	if n.recovery != nil && !n.recovery.by(n.adapter) {
 		n.recovery = nil
 	}
+	s.carried.give(n)
 	return n
 }
 

@@ -31,6 +31,12 @@ type Recovery struct {
 	MaxBytes   int
 	// MaxSessions bounds the sockets that are waited for, in the same way. 0 is 65,536.
 	MaxSessions int
+	// Store carries all of that from one process to the next, so that clients come back over a restart too: Server.Shutdown
+	// saves to it, and Server.LoadRecovery reads what the process before has saved. nil is none: it ends with the process.
+	// An adapter that keeps it outside of the process, like that of a cluster, needs none.
+	Store RecoveryStore
+	// Name is the server's in the Store, to tell apart those of one program. "" is a name like others.
+	Name string
 }
 
 const (
@@ -81,7 +87,9 @@ func (h *host) Recovery() (adapter.RecoveryOptions, bool) {
 			}
 			return messageOf(v).Len(), nil
 		},
-		Evict: h.evict,
+		AppendPacket: s.appendPacket,
+		LoadPacket:   func(b []byte) (*adapter.Packet, int, error) { return s.loadPacket(h.name, b) },
+		Evict:        h.evict,
 		After: func(d time.Duration, fn func()) func() {
 			t := new(wheel.Timer)
 			s.wheel.Schedule(t, d, func() { s.pool.run(job(fn)) }) // it waits for the adapter's locks

@@ -46,9 +46,10 @@ type Server struct {
 	mu         sync.RWMutex
 	namespaces map[string]*Namespace
 	parents    []*ParentNamespace
-	dynamic    int  // namespaces that clients have had made
-	waiting    int  // of those, such as are empty and kept for a while
-	full       bool // and it is known that there are too many
+	carried    *carried // nil: LoadRecovery was not called
+	dynamic    int      // namespaces that clients have had made
+	waiting    int      // of those, such as are empty and kept for a while
+	full       bool     // and it is known that there are too many
 
 	main        *Namespace // "/"
 	onNamespace []*func(*Namespace)
@@ -99,6 +100,12 @@ func New(o Options) (*Server, error) {
 	if o.Recovery != nil && s.main.recovery == nil {
 		_ = s.Shutdown(context.Background()) // nobody is connected
 		return nil, errNotRecoverer
+	}
+	if o.Recovery != nil && o.Recovery.Store != nil {
+		if _, ok := s.main.adapter.(adapter.Stateful); !ok {
+			_ = s.Shutdown(context.Background())
+			return nil, errNotStateful
+		}
 	}
 	return s, nil
 }
@@ -205,6 +212,7 @@ func (s *Server) Drain(ctx context.Context) error {
 // Shutdown refuses new connections and events, lets the handlers of events that were read finish and answer, and
 // closes each connection when its last event is handled. Sockets leave with ReasonServerShuttingDown; their
 // disconnect hooks are awaited. When ctx ends first, what is left is closed as it is and the context's error returned.
+// What clients need to come back goes to Recovery.Store last, if there is one; it is given some seconds even if ctx has ended.
 // After that the server is of no further use.
 func (s *Server) Shutdown(ctx context.Context) error {
 	var errs []error
@@ -219,6 +227,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		namespaces := slices.Collect(maps.Values(s.namespaces))
 		s.mu.RUnlock()
 		s.cancel()
+		errs = append(errs, s.saveRecovery(ctx, namespaces))
 		for _, ns := range namespaces {
 			errs = append(errs, ns.close())
 		}

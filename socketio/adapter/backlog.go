@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"slices"
 	"sort"
 	"sync/atomic"
 	"time"
@@ -81,10 +82,31 @@ func (b *backlog) add(r record, size int, now time.Time) {
 	s.bytes += size
 	s.touched = now
 	b.count(1, size)
+	b.trim()
+}
+
+// trim lets go of the oldest if there is too much.
+func (b *backlog) trim() {
 	for len(b.segments) > 0 && (b.kept.packets.Load() > int64(b.maxPackets) || b.kept.bytes.Load() > int64(b.maxBytes)) {
 		b.kept.droppedPackets.Add(uint64(len(b.segments[0].records)))
 		b.drop()
 	}
+}
+
+// load begins with what another process has kept. Sizes are those of the segments' packets.
+func (b *backlog) load(segments []*segment, sizes [][]int, drawn uint64) {
+	b.segments, b.drawn, b.dropped = segments, drawn, drawn
+	if len(segments) > 0 {
+		b.dropped = segments[0].first - 1
+	}
+	for i, s := range segments {
+		s.records = slices.Clip(s.records)
+		for _, size := range sizes[i] {
+			s.bytes += size + recordOverhead
+		}
+		b.count(len(s.records), s.bytes)
+	}
+	b.trim()
 }
 
 func (b *backlog) count(packets, bytes int) {

@@ -34,6 +34,19 @@ type Recoverer interface {
 	Restore(ctx context.Context, pid, offset string, join func(Session) Member) (missed []*Packet, ok bool, err error)
 }
 
+// Stateful is a Recoverer whose sessions and packets would end with the process, and which can hand them over to the next
+// one. It is optional; an adapter that keeps them outside of the process has no need of it.
+type Stateful interface {
+	Recoverer
+	// AppendState appends what is kept to b, and ends it here: Broadcast and Deliver return [ErrClosed] from the moment on
+	// that the state is of, Restore finds nothing and Save keeps nothing, so that no packet is promised to anybody who does
+	// not get it. If no session is kept, there is no need of a state, and b is returned as it is.
+	AppendState(b []byte) ([]byte, error)
+	// LoadState takes over what AppendState of another process has appended. It is called before there are members and
+	// packets. Sessions that have expired are left out. After an error, which is an [ErrState], nothing has changed.
+	LoadState(state []byte) error
+}
+
 // Session is a plain value: what is kept of a member that was lost (S-76).
 type Session struct {
 	PID string // the secret by which its client gets it back
@@ -73,6 +86,10 @@ type RecoveryOptions struct {
 	Kept *Kept
 	// Prepare makes the encoding that recovered members need, and returns its size.
 	Prepare func(p *Packet) (bytes int, err error)
+	// AppendPacket appends what LoadPacket of another process makes the packet of again, with its encoding for recovered
+	// members and the size that Prepare has told. They are called by a [Stateful], and nil where there is no need of it.
+	AppendPacket func(b []byte, p *Packet) ([]byte, error)
+	LoadPacket   func(b []byte) (p *Packet, bytes int, err error)
 	// Evict ends the member that has this pid, if there is one, as its connection was lost: its client has come to another
 	// process. done is called when its session is saved, or at once if there was nobody; it does not block, and neither does
 	// Evict. nil is a host that is alone.
@@ -87,4 +104,11 @@ var (
 	ErrOffset    = errors.New("adapter: not an offset of this namespace")
 	ErrMissed    = errors.New("adapter: what was missed is not kept any more")
 	ErrDeclined  = errors.New("adapter: the session was declined")
+)
+
+var (
+	// ErrClosed: what would have to be kept for somebody has been handed over to the next process already.
+	ErrClosed = errors.New("adapter: nothing more is kept, the server was shut down")
+	// ErrState: the state is damaged, of something else, or comes too late.
+	ErrState = errors.New("adapter: not a state that can be loaded")
 )

@@ -18,7 +18,11 @@ type Recovering struct {
 	opts  RecoveryOptions
 	epoch string // begins its offsets, so that those of another process are known as such
 
-	backlog backlog // under the ordering lock
+	// Under the ordering lock.
+	backlog backlog
+	earlier []epoch // of the processes whose state was loaded
+	ended   bool    // nothing is kept any more…
+	handed  bool    // …because it was handed over
 
 	sweeping atomic.Bool // a sweep is to come
 	mu       sync.Mutex
@@ -36,7 +40,7 @@ type saved struct {
 	last uint64 // the last packet that was appended to it
 }
 
-var _ Recoverer = (*Recovering)(nil)
+var _ Stateful = (*Recovering)(nil)
 
 // epochSize is the length of what offsets begin with; the number follows.
 const epochSize = 6
@@ -76,7 +80,15 @@ func (r *Recovering) offset(n uint64) string {
 	return string(b[:])
 }
 
-// number is the reverse of offset; ours is false for an offset of another process.
+// epoch is a process before this one, whose numbers this one goes on with.
+type epoch struct {
+	prefix string
+	upto   uint64    // its last number that is known here
+	until  time.Time // by then nobody is waited for any more who was lost in it
+}
+
+// number is the reverse of offset; ours is false for an offset of a process of which nothing is known. Called under the ordering
+// lock.
 func (r *Recovering) number(offset string) (n uint64, ours, ok bool) {
 	if len(offset) != OffsetSize {
 		return 0, false, false
@@ -90,14 +102,22 @@ func (r *Recovering) number(offset string) (n uint64, ours, ok bool) {
 			n = n<<6 | uint64(d)
 		}
 	}
-	return n, strings.HasPrefix(offset, r.epoch), true
+	if strings.HasPrefix(offset, r.epoch) {
+		return n, true, true
+	}
+	for _, e := range r.earlier {
+		if strings.HasPrefix(offset, e.prefix) {
+			return n, true, n <= e.upto // beyond, it is not what was handed over that was numbered
+		}
+	}
+	return n, false, true
 }
 
 // draw stamps the packet, and stores it unless it is volatile: a volatile one that carries an offset tells how
 // far the client has come. Called under the ordering lock; n is 0 for a packet without number.
 func (r *Recovering) draw(p *Packet, sel Selection, size int) (n uint64) {
 	b := &r.backlog
-	if p.Volatile {
+	if p.Volatile || r.ended {
 		p.Stamp(r.offset(b.drawn))
 		return 0
 	}
@@ -122,10 +142,26 @@ func (r *Recovering) Broadcast(p *Packet, sel Selection) error {
 		n = r.draw(p, sel, size)
 		return n
 	})
-	if n > 0 {
+	return r.placed(p, n, err)
+}
+
+// placed is told what has become of a packet.
+func (r *Recovering) placed(p *Packet, n uint64, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case n > 0:
 		r.wake()
+	case !p.Volatile && r.isHanded():
+		return ErrClosed
 	}
-	return err
+	return nil
+}
+
+func (r *Recovering) isHanded() bool {
+	r.order.Lock()
+	defer r.order.Unlock()
+	return r.handed
 }
 
 // Deliver delivers p to one member.
@@ -140,10 +176,7 @@ func (r *Recovering) Deliver(p *Packet, id string, queue func(Member)) error {
 		n = r.draw(p, Selection{Rooms: []string{id}}, size)
 		return n
 	}, queue)
-	if n > 0 {
-		r.wake()
-	}
-	return err
+	return r.placed(p, n, err)
 }
 
 // OffsetSize is [OffsetSize].
@@ -169,11 +202,16 @@ func (r *Recovering) Save(s Session) {
 	r.take(s.PID)
 	r.sessions[s.PID] = r.queue.PushBack(sv)
 	r.opts.Kept.sessions.Add(1)
+	r.trim()
+	r.schedule()
+}
+
+// trim lets go of the oldest sessions if there are too many. Called with mu held.
+func (r *Recovering) trim() {
 	for len(r.sessions) > 0 && r.opts.Kept.sessions.Load() > int64(r.opts.MaxSessions) {
 		r.take(r.queue.Front().Value.(*saved).PID)
 		r.opts.Kept.droppedSessions.Add(1)
 	}
-	r.schedule()
 }
 
 // take takes a session out; nil if there is none. Called with mu held.
@@ -326,6 +364,7 @@ func (r *Recovering) Close() error {
 		stop()
 	}
 	r.order.Lock()
+	r.ended = true
 	for len(r.backlog.segments) > 0 {
 		r.backlog.drop()
 	}
