@@ -29,7 +29,8 @@ type App struct {
 	headerBytes int
 	listen      func(network, address string) (net.Listener, error)
 
-	state atomic.Int32
+	state  atomic.Int32
+	health health
 
 	mu       sync.Mutex
 	servers  []*http.Server // listening; all are closed by Shutdown

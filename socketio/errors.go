@@ -16,6 +16,8 @@ var (
 	ErrDisconnected = adapter.ErrLeft
 	// ErrClosed: the server was shut down and has handed over what it kept for recovery, so the event is lost.
 	ErrClosed = adapter.ErrClosed
+	// ErrShuttingDown: Drain or Shutdown was called, so nobody new is let in.
+	ErrShuttingDown = errors.New("socketio: server is shutting down")
 	// ErrConnecting: the socket's CONNECT is not answered yet, so it cannot do that yet.
 	ErrConnecting = errors.New("socketio: socket is not connected yet")
 	// ErrTimeout: the client did not acknowledge within Timeout.

@@ -209,6 +209,18 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 }
 
+// Ready reports whether new clients are let in and reach everybody else: it returns ErrShuttingDown, or why the adapter of "/"
+// does not reach the other processes if it is an adapter.Pinger; the adapters of other namespaces stand or fall with that one.
+func (s *Server) Ready(ctx context.Context) error {
+	if s.closing.Load() {
+		return ErrShuttingDown
+	}
+	if p, ok := s.main.adapter.(adapter.Pinger); ok {
+		return p.Ping(ctx)
+	}
+	return nil
+}
+
 // Shutdown refuses new connections and events, lets the handlers of events that were read finish and answer, and
 // closes each connection when its last event is handled. Sockets leave with ReasonServerShuttingDown; their
 // disconnect hooks are awaited. When ctx ends first, what is left is closed as it is and the context's error returned.

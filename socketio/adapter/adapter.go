@@ -85,6 +85,13 @@ type Adapter interface {
 	Close() error
 }
 
+// Pinger is an Adapter that knows whether it can reach what it stands on, such as a broker. It is optional.
+type Pinger interface {
+	// Ping returns why other processes cannot be reached now, or nil. It does not wait for longer than ctx, nor try to mend
+	// anything.
+	Ping(ctx context.Context) error
+}
+
 // Host is safe for concurrent use. It is the namespace that an adapter serves, in this process.
 type Host interface {
 	// Name is the namespace's name, with its leading slash.

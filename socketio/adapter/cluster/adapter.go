@@ -84,9 +84,10 @@ type Adapter struct {
 	wheel *wheel.Wheel
 
 	began     time.Time
-	spoke     atomic.Int64  // when something was published last, after it began
-	published atomic.Uint64 // how much has been
-	logged    atomic.Uint64 // how much beside that has gone into the log
+	spoke     atomic.Int64                   // when something was published last, after it began
+	published atomic.Uint64                  // how much has been
+	logged    atomic.Uint64                  // how much beside that has gone into the log
+	unreached atomic.Pointer[UnreachedError] // by what was published last; nil if it was taken
 
 	mu        sync.Mutex
 	closed    bool
@@ -140,7 +141,11 @@ func (a *Adapter) publish(m *Message) error {
 	}
 	m.UID, m.Namespace, m.Seq = a.uid, a.name, counter.Add(1)
 	if err := a.bus.Publish(m); err != nil {
+		a.unreached.Store(&UnreachedError{err})
 		return &UnreachedError{err}
+	}
+	if a.unreached.Load() != nil {
+		a.unreached.Store(nil)
 	}
 	a.spoke.Store(int64(time.Since(a.began)))
 	return nil
@@ -220,6 +225,24 @@ func (a *Adapter) ServerCount(ctx context.Context) (int, error) {
 	return 1 + len(a.alive()), nil
 }
 
+// Ping returns [ErrClosed], or what the Bus says of its broker if it is a [Pinger], or else an [*UnreachedError] if the Bus has not taken
+// what was published last; a heartbeat is, every few seconds.
+func (a *Adapter) Ping(ctx context.Context) error {
+	a.mu.Lock()
+	closed := a.closed
+	a.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	if p, ok := a.bus.(Pinger); ok {
+		return p.Ping(ctx)
+	}
+	if e := a.unreached.Load(); e != nil { // a nil pointer in an error is none
+		return e
+	}
+	return nil
+}
+
 // Close tells the other nodes, ends what waits for them with ErrClosed, and closes the Bus.
 func (a *Adapter) Close() error {
 	a.mu.Lock()
@@ -243,4 +266,7 @@ func (a *Adapter) Close() error {
 	return errors.Join(a.bus.Close(), a.Memory.Close())
 }
 
-var _ adapter.Adapter = (*Adapter)(nil)
+var (
+	_ adapter.Adapter = (*Adapter)(nil)
+	_ adapter.Pinger  = (*Adapter)(nil)
+)

@@ -42,6 +42,12 @@ type Counter interface {
 	Count(ctx context.Context) (int, error)
 }
 
+// Pinger is safe for concurrent use. It is implemented by a Bus that knows whether its broker can be reached.
+type Pinger interface {
+	// Ping returns why it cannot be reached now, or nil, and does not wait for longer than ctx.
+	Ping(ctx context.Context) error
+}
+
 // RoomObserver is safe for concurrent use. It is implemented by a Bus that receives only what concerns the rooms of its node.
 type RoomObserver interface {
 	// RoomEvents returns what is to be told when rooms of this node come and go.
