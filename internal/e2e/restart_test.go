@@ -319,3 +319,8 @@ func (p *returner) post(load, ctx context.Context) {
 		}
 	}
 }
+
+// The same with official clients and a program of its own.
+func TestRestart(t *testing.T) {
+	suite(t, "restart.test.mjs", map[string]string{"PERCH_PROGRAM": build(t, conformance)})
+}

@@ -32,6 +32,7 @@ var profiles = map[string]struct {
 	"client":   {always(client), clientAddr}, // suites of clients have it built in
 	"bench":    {bench, anyPort},
 	"gateway":  {gateway, anyPort},
+	"restart":  {restart, anyPort},
 }
 
 // options are what some profiles can do otherwise.
@@ -39,6 +40,7 @@ type options struct {
 	nest     bool
 	outbound int
 	profiles bool
+	recovery string
 }
 
 // always is a profile that is the same with all options.
@@ -77,6 +79,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.BoolVar(&o.nest, "nest", false, "errors look as Nest's do, in the profile gateway")
 	flags.IntVar(&o.outbound, "outbound", 0, "`bytes` that may be queued for a session, in the profile bench (default the engine's)")
 	flags.BoolVar(&o.profiles, "profiles", false, "record who waits for locks, and serve that and what package net/http/pprof has, in the profile bench")
+	flags.StringVar(&o.recovery, "recovery", "", "`file` that keeps what clients need to come back, in the profile restart (default none)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
