@@ -60,6 +60,8 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", http.FileServerFS(page))
+	mux.Handle("GET /livez", app.LivenessHandler())
+	mux.Handle("GET /readyz", app.ReadinessHandler())
 	app.Mount(mux)
 	if err := app.Start(ctx); err != nil {
 		return err
@@ -80,7 +82,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	case err = <-served:
 	case <-ctx.Done():
 	}
-	// The app first: it tells its clients, which srv does not know any more.
+	// The app first: it tells its clients, which srv does not know any more. /readyz says so meanwhile.
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
 	return errors.Join(err, app.Shutdown(closing), srv.Shutdown(closing))

@@ -92,6 +92,11 @@ func TestServes(t *testing.T) {
 	if resp, body := get(t, url+"/socket.io/socket.io.esm.min.js"); body != "export {}" || resp.Header.Get("Access-Control-Allow-Origin") != "*" {
 		t.Errorf("client: %s %v\n%s", resp.Status, resp.Header, body)
 	}
+	for path, want := range map[string]string{"/livez": "live\n", "/readyz": "ready\n"} {
+		if resp, body := get(t, url+path); resp.StatusCode != 200 || body != want {
+			t.Errorf("%s: %s %q", path, resp.Status, body)
+		}
+	}
 	if resp, _ := get(t, url+"/nothing"); resp.StatusCode != 404 {
 		t.Errorf("unknown path: %s", resp.Status)
 	}
