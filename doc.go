@@ -63,8 +63,8 @@
 // that it is connected, and may refuse it. [OnGatewayDisconnect] is told when it
 // leaves, [OnGatewayInit] when the app starts. [Auth] decodes what the client sent
 // along with its connection. With [WithRecovery] a client whose connection was lost comes
-// back to its socket's id, rooms, keys and missed events; [Socket.Recovered] tells
-// HandleConnection, which may still refuse it.
+// back to its socket's id, rooms, keys and missed events, with a Store over a restart of the
+// process too; [Socket.Recovered] tells HandleConnection, which may still refuse it.
 //
 // # The app
 //

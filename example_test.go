@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log"
 	"net/http"
+	"os"
 	"os/signal"
 	"sync"
 	"syscall"
@@ -116,7 +117,7 @@ func Example() {
 
 // On a server that exists already the app takes its paths and leaves the rest.
 func ExampleApp_Mount() {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 
 	app, err := perch.New(perch.WithGateways(NewChatGateway(NewHistory())))
@@ -131,13 +132,18 @@ func ExampleApp_Mount() {
 	}
 	srv := &http.Server{Addr: ":3000", Handler: mux}
 	go func() {
-		<-ctx.Done()
-		closing, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-		defer cancel()
-		_ = app.Shutdown(closing) // first the clients, then the server they are on
-		_ = srv.Shutdown(closing)
+		if err := srv.ListenAndServe(); !errors.Is(err, http.ErrServerClosed) {
+			log.Fatal(err)
+		}
 	}()
-	log.Fatal(srv.ListenAndServe())
+	<-ctx.Done()
+	stop() // asked again, it ends at once
+	closing, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	// First the clients, then the server they are on.
+	if err := errors.Join(app.Shutdown(closing), srv.Shutdown(closing)); err != nil {
+		log.Print(err)
+	}
 }
 
 // All mistakes that need no I/O to be found come back at once, each with its place.

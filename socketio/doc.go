@@ -99,7 +99,8 @@
 //
 // A client that is back before the server has noticed its loss takes its socket over: that one leaves with
 // [ReasonTransportClose], the handlers of its last events and its disconnect hooks are awaited for a while, then it is recovered.
-// Of one id there is never more than one socket. Only sockets that were lost are kept (S-76), not those that left or were
+// Of one id there is never more than one socket. With a [Recovery.Store] clients come back over a restart of the process, see
+// [Server.LoadRecovery]. Only sockets that were lost are kept (S-76), not those that left or were
 // disconnected, nor one that did not take what was sent to it.
 //
 // # Dynamic namespaces

@@ -26,3 +26,18 @@ func ExampleRecovery() {
 	})
 	http.Handle("/socket.io/", server)
 }
+
+// Clients come back over a restart of the program, too.
+func ExampleServer_LoadRecovery() {
+	server, err := socketio.New(socketio.Options{
+		Recovery: &socketio.Recovery{Store: socketio.FileStore("/var/lib/chat/recovery")},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server.Of("/chat") // the namespaces first
+	if err := server.LoadRecovery(context.Background()); err != nil {
+		log.Print(err) // clients connect afresh
+	}
+	http.Handle("/socket.io/", server) // Shutdown saves what the next one loads
+}
