@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,7 +14,7 @@ import (
 // recoveringHost counts what is scheduled.
 type recoveringHost struct {
 	host
-	scheduled int
+	scheduled atomic.Int64
 }
 
 func (h *recoveringHost) options(change func(*RecoveryOptions)) RecoveryOptions {
@@ -28,14 +29,14 @@ func (h *recoveringHost) options(change func(*RecoveryOptions)) RecoveryOptions 
 			return len(p.Event), err
 		},
 		After: func(d time.Duration, fn func()) func() {
-			h.scheduled++
+			h.scheduled.Add(1)
 			t := time.AfterFunc(d, func() {
-				h.scheduled--
+				h.scheduled.Add(-1)
 				fn()
 			})
 			return func() {
 				if t.Stop() {
-					h.scheduled--
+					h.scheduled.Add(-1)
 				}
 			}
 		},
@@ -53,8 +54,8 @@ func newRecovering(t *testing.T, change func(*RecoveryOptions)) (*Recovering, *r
 		if err := r.Close(); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		if packets, bytes := r.Backlog(); packets != 0 || bytes != 0 || r.Sessions() != 0 || h.scheduled != 0 {
-			t.Errorf("after Close: %d packets of %d bytes, %d sessions, %d timers", packets, bytes, r.Sessions(), h.scheduled)
+		if packets, bytes := r.Backlog(); packets != 0 || bytes != 0 || r.Sessions() != 0 || h.scheduled.Load() != 0 {
+			t.Errorf("after Close: %d packets of %d bytes, %d sessions, %d timers", packets, bytes, r.Sessions(), h.scheduled.Load())
 		}
 	})
 	return r, h
@@ -193,8 +194,8 @@ func TestOldGoesFreshStays(t *testing.T) {
 		r.Remove("a")
 		r.Remove("b")
 		<-time.After(5 * time.Minute)
-		if packets, bytes := r.Backlog(); packets != 0 || bytes != 0 || h.scheduled != 0 {
-			t.Errorf("in the end: %d packets of %d bytes, %d timers", packets, bytes, h.scheduled)
+		if packets, bytes := r.Backlog(); packets != 0 || bytes != 0 || h.scheduled.Load() != 0 {
+			t.Errorf("in the end: %d packets of %d bytes, %d timers", packets, bytes, h.scheduled.Load())
 		}
 	})
 }
@@ -218,8 +219,8 @@ func TestSessionsEnd(t *testing.T) {
 		}
 		r.Save(Session{PID: "pid a", ID: "a"})
 		<-time.After(3 * time.Minute)
-		if n := r.Sessions(); n != 0 || h.scheduled != 0 {
-			t.Errorf("%d sessions, %d timers", n, h.scheduled)
+		if n := r.Sessions(); n != 0 || h.scheduled.Load() != 0 {
+			t.Errorf("%d sessions, %d timers", n, h.scheduled.Load())
 		}
 	})
 }

@@ -184,6 +184,7 @@ func TestStateIsBounded(t *testing.T) {
 			r.Save(Session{PID: "pid " + id, ID: id})
 			say(t, r, i)
 			<-time.After(10 * time.Second)
+			synctest.Wait()
 		}
 		state, err := r.AppendState(nil)
 		if err != nil {
@@ -196,21 +197,23 @@ func TestStateIsBounded(t *testing.T) {
 		if err := few.LoadState(state); err != nil {
 			t.Fatal(err)
 		}
-		if packets, _ := few.Backlog(); packets > 4 || few.Sessions() != 3 || h.scheduled != 1 {
-			t.Errorf("%d packets, %d sessions, %d timers", packets, few.Sessions(), h.scheduled)
+		if packets, _ := few.Backlog(); packets > 4 || few.Sessions() != 3 || h.scheduled.Load() != 1 {
+			t.Errorf("%d packets, %d sessions, %d timers", packets, few.Sessions(), h.scheduled.Load())
 		}
 		if missed, _, err := restore(t, few, "pid 9", ""); err != nil || !slices.Equal(missed, []string{"9"}) {
 			t.Errorf("missed %q, %v", missed, err)
 		}
 		<-time.After(30 * time.Second)
+		synctest.Wait()
 		late, _ := newRecovering(t, stateful)
 		if err := late.LoadState(state); err != nil || late.Sessions() != 8 {
 			t.Errorf("half a minute later, when two are too late: %d sessions, %v", late.Sessions(), err)
 		}
 		<-time.After(3 * time.Minute)
+		synctest.Wait()
 		never, h := newRecovering(t, stateful)
-		if packets, _ := never.Backlog(); never.LoadState(state) != nil || packets != 0 || never.Sessions() != 0 || h.scheduled != 0 {
-			t.Errorf("too late: %d packets, %d sessions, %d timers", packets, never.Sessions(), h.scheduled)
+		if packets, _ := never.Backlog(); never.LoadState(state) != nil || packets != 0 || never.Sessions() != 0 || h.scheduled.Load() != 0 {
+			t.Errorf("too late: %d packets, %d sessions, %d timers", packets, never.Sessions(), h.scheduled.Load())
 		}
 	})
 }
