@@ -10,6 +10,9 @@ TIMES ?= 20
 
 # How long make chaos lasts. PERCH_CHAOS_SEED=n repeats what happened in an earlier run, which printed that.
 CHAOS ?= 10m
+# How long make soak lasts, and more arguments (SOAKARGS="-clients 1000"). PERCH_SOAK_SEED=n has the same clients again.
+SOAK ?= 30m
+SOAKARGS ?=
 # Arguments of the make bench-… targets.
 BENCHARGS ?=
 
@@ -38,6 +41,10 @@ compliance: ## the Autobahn test suite against the server (needs Python 2.7; an 
 .PHONY: chaos
 chaos: ## 200 Go clients whose connections are cut, delayed and left half-open at random, for CHAOS (10m)
 	@cd internal/e2e && PERCH_CHAOS=$(CHAOS) $(GO) test -count=1 -v -timeout=0 -run='^TestChaos$$' .
+
+.PHONY: soak
+soak: ## 5,000 clients come and go for SOAK (30m), many of them hostile: nothing may be left of them; plots to soak.svg
+	@nice -n 10 $(GO) run ./internal/e2e/soak -for $(SOAK) $(SOAKARGS)
 
 .PHONY: repeat
 repeat: install ## every test TIMES (20) times over, to find the ones that fail now and then

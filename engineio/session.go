@@ -97,7 +97,8 @@ const (
 	stopTimeout = time.Second
 	// blindCloseTimeout is the same once everything is written, on a connection that cannot half-close.
 	blindCloseTimeout = 250 * time.Millisecond
-	// finalPollTimeout is how long a closed polling session waits to tell the client so (spec 3.1).
+	// finalPollTimeout is how long a closed polling session waits at most to tell the client so (spec 3.1): no longer than an
+	// open one would wait for a client that does not poll.
 	finalPollTimeout = 30 * time.Second
 )
 
@@ -262,7 +263,7 @@ func (s *Session) shut(reason Reason, err error, status uint16, text string) {
 		s.queue().add(frame, 0, false)
 		s.chargeLocked(len(frame), 0)
 	} else {
-		timeout = finalPollTimeout
+		timeout = min(finalPollTimeout, s.server.opts.PingInterval+s.server.opts.PingTimeout)
 	}
 	s.server.wheel.Schedule(&s.beat, timeout, s.beatFn)
 	upgrade := s.dropUpgradeLocked()

@@ -33,6 +33,7 @@ var profiles = map[string]struct {
 	"bench":    {bench, anyPort},
 	"gateway":  {gateway, anyPort},
 	"restart":  {restart, anyPort},
+	"soak":     {always(soak), anyPort},
 }
 
 // options are what some profiles can do otherwise.

@@ -178,7 +178,10 @@ func (r *runner) load(ctx context.Context, s server, running *process, args []st
 	return figures, cpuTime(generator), nil
 }
 
-// cpuTime is what a process has used that has ended.
+// cpuTime is what a process has used that has ended; one that has not begun, nothing.
 func cpuTime(cmd *exec.Cmd) float64 {
+	if cmd.ProcessState == nil {
+		return 0
+	}
 	return (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 }

@@ -1,15 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"syscall"
 	"time"
 
@@ -64,8 +61,6 @@ type process struct {
 	complaints bytes.Buffer
 }
 
-var listening = regexp.MustCompile(`^listening on (\S+)`)
-
 // start returns when the server listens.
 func (s server) start(ctx context.Context, places places) (*process, error) {
 	var words []string
@@ -84,27 +79,12 @@ func (s server) start(ctx context.Context, places places) (*process, error) {
 	if s.cores > 1 {
 		p.cmd.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", s.cores))
 	}
-	out, err := p.cmd.StdoutPipe()
-	if err == nil {
-		err = p.cmd.Start()
+	var err error
+	if p.addr, err = bench.Listening(p.cmd); err != nil {
+		p.stop()
+		return nil, fmt.Errorf("%v: %w\n%s", words, err, p.complaints.Bytes())
 	}
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	said := bufio.NewReader(out)
-	for {
-		line, err := said.ReadString('\n')
-		if m := listening.FindStringSubmatch(line); m != nil {
-			p.addr = m[1]
-			go func() { _, _ = io.Copy(io.Discard, said) }() // until it ends
-			return p, nil
-		}
-		if err != nil {
-			p.stop()
-			return nil, fmt.Errorf("%v did not say that it listens: %w\n%s", words, err, p.complaints.Bytes())
-		}
-	}
+	return p, nil
 }
 
 // stop ends it and tells the CPU time that it has used.
