@@ -81,7 +81,7 @@ func (v *visitor) giants() error {
 	limit := v.maxPayload()
 	const one = 4 << 10 // bytes at a time
 	chunk := strings.Repeat("x", one)
-	way := v.choice % 40
+	way := v.choice % 100
 	if way < 2 { // the others announce it, which costs them nothing
 		return v.giantFragments(l, chunk, way == 0)
 	}
@@ -140,6 +140,11 @@ func (v *visitor) untilThrownOut(l *line) error {
 	return nil
 }
 
+// leaveIn ends a connection when the stay is over.
+func (v *visitor) leaveIn(l *line) *time.Timer {
+	return time.AfterFunc(v.stay, func() { _ = l.Close() })
+}
+
 // session opens one over polling.
 func (l *line) session() (sid string, err error) {
 	opened, err := l.get(version4 + "polling")
@@ -175,7 +180,7 @@ func (v *visitor) trickle() error {
 	}
 	err = l.put(begin)
 	const slowly = time.Second
-	for end := time.Now().Add(v.stay); err == nil && time.Now().Before(end) && v.pause(slowly); {
+	for end := time.Now().Add(v.stay); err == nil && time.Now().Before(end) && v.pause(min(slowly, time.Until(end))); {
 		err = l.put(more)
 	}
 	return err
@@ -210,7 +215,8 @@ func (v *visitor) halfUpgrade() error {
 	case 0:
 		return nil
 	case 1: // the session goes on, over polling
-		for end := time.Now().Add(v.stay); time.Now().Before(end); {
+		defer v.leaveIn(polling).Stop()
+		for {
 			got, err := polling.get(version4 + "polling&sid=" + sid)
 			if err != nil {
 				return err
@@ -223,7 +229,6 @@ func (v *visitor) halfUpgrade() error {
 				return err
 			}
 		}
-		return nil
 	}
 	return v.untilThrownOut(socket)
 }
@@ -239,7 +244,8 @@ func (v *visitor) stranger() error {
 		if err != nil {
 			return err
 		}
-		for end := time.Now().Add(v.stay); time.Now().Before(end); {
+		defer v.leaveIn(l).Stop()
+		for {
 			if _, err := l.get(version4 + "polling&sid=" + sid); err != nil {
 				return err
 			}
@@ -247,7 +253,6 @@ func (v *visitor) stranger() error {
 				return err
 			}
 		}
-		return nil
 	}
 	if err := l.open(false); err != nil {
 		return err

@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -13,6 +12,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/perch-go/perch/internal/e2e/bench"
 )
 
 // marks are where the counters stood when the measurement began.
@@ -26,7 +27,7 @@ type marks struct {
 func (g *generator) beginMeasuring() marks {
 	g.count, g.measuring = 0, true
 	g.from, g.to = g.now(), math.MaxInt64
-	return marks{g.from, ownCPU(), serverCPU(g.pid), cores(), g.reads, g.writes}
+	return marks{g.from, ownCPU(), bench.CPUTime(g.pid), cores(), g.reads, g.writes}
 }
 
 // endMeasuring: each event, if they are due in an open loop, makes so many complete.
@@ -34,7 +35,7 @@ func (g *generator) endMeasuring(m marks, each int) error {
 	g.measuring, g.to = false, g.now()
 	seconds := float64(g.to-m.at) / 1e9
 	rate := float64(g.count) / seconds
-	server := (serverCPU(g.pid) - m.server) / seconds
+	server := (bench.CPUTime(g.pid) - m.server) / seconds
 	g.out["rate"], g.out["secs"] = rate, seconds
 	g.out["loadgen_cpu"], g.out["server_cpu"] = (ownCPU()-m.own)/seconds, server
 	if server > 0 {
@@ -58,29 +59,10 @@ func (g *generator) endMeasuring(m marks, each int) error {
 	return err
 }
 
-// ticksPerSecond is the unit of CPU times in /proc.
-const ticksPerSecond = 100
-
 func ownCPU() float64 {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u) // cannot fail for oneself
 	return float64(u.Utime.Nano()+u.Stime.Nano()) / 1e9
-}
-
-// serverCPU is the CPU time of a process in seconds, 0 if it is not known.
-func serverCPU(pid int) float64 {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	const user, system = 11, 12 // counted from what follows the name, which may have spaces
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	if len(fields) <= system {
-		return 0
-	}
-	u, _ := strconv.ParseFloat(fields[user], 64)
-	s, _ := strconv.ParseFloat(fields[system], 64)
-	return (u + s) / ticksPerSecond
 }
 
 // core is what a core of the machine has done so far.

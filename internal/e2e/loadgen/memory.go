@@ -9,6 +9,8 @@ import (
 	"io"
 	"math"
 	"os"
+
+	"github.com/perch-go/perch/internal/e2e/bench"
 )
 
 // looks are at the server's memory, which was this before there were connections.
@@ -29,13 +31,13 @@ func (g *generator) fill() (l *looks, err error) {
 		return nil, err
 	}
 	l.resident = resident(g.pid)
-	server, own := serverCPU(g.pid), ownCPU()
+	server, own := bench.CPUTime(g.pid), ownCPU()
 	if err := g.setUp(); err != nil {
 		return nil, err
 	}
 	n, seconds := float64(g.connections), g.out["setup_s"].(float64)
 	g.out["connects_per_s"] = n / seconds
-	g.out["setup_server_cpu_us_per_conn"] = (serverCPU(g.pid) - server) / n * 1e6
+	g.out["setup_server_cpu_us_per_conn"] = (bench.CPUTime(g.pid) - server) / n * 1e6
 	g.out["setup_loadgen_cpu"] = (ownCPU() - own) / seconds
 	g.out["rss0_mb"] = l.resident / (1 << 20)
 	return l, nil
@@ -97,7 +99,7 @@ func hold(ctx context.Context, g *generator, out io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(out, "READY %s\n", so)
-	own, server, begin := ownCPU(), serverCPU(g.pid), g.now()
+	own, server, begin := ownCPU(), bench.CPUTime(g.pid), g.now()
 	for _, c := range g.ring {
 		c.pings = 0
 	}
@@ -106,7 +108,7 @@ func hold(ctx context.Context, g *generator, out io.Writer) error {
 	}
 	seconds := float64(g.now()-begin) / 1e9
 	g.out["held_s"] = seconds
-	g.out["hold_cpu"], g.out["hold_server_cpu"] = (ownCPU()-own)/max(seconds, 1), (serverCPU(g.pid)-server)/max(seconds, 1)
+	g.out["hold_cpu"], g.out["hold_server_cpu"] = (ownCPU()-own)/max(seconds, 1), (bench.CPUTime(g.pid)-server)/max(seconds, 1)
 	held, fewest := 0, math.MaxInt
 	for _, c := range g.ring {
 		held += c.pings

@@ -39,6 +39,7 @@ var modes = map[string]func(*runner, context.Context) error{
 	"compare": (*runner).compare,
 	"growth":  (*runner).growth,
 	"hold":    (*runner).hold,
+	"hostile": (*runner).hostile,
 	"locks":   (*runner).locks,
 	"ratios":  (*runner).ratios,
 	"stalled": (*runner).stalled,
@@ -149,7 +150,7 @@ func (r *runner) measure(ctx context.Context, s server, what scenario) (result, 
 				return nil, 0, err
 			}
 		}
-		figures, cpu, err := r.load(ctx, s, running, r.generator(what, s.mode, running.addr, running.cmd.Process.Pid))
+		figures, cpu, err := r.load(ctx, s, r.generator(what, s.mode, running.addr, running.cmd.Process.Pid))
 		if err == nil {
 			err = look(figures)
 		}
@@ -163,8 +164,12 @@ func (r *runner) measure(ctx context.Context, s server, what scenario) (result, 
 }
 
 // load has the generator put a server under load, and returns what it says and the CPU time that it has used.
-func (r *runner) load(ctx context.Context, s server, running *process, args []string) (figures map[string]any, cpu float64, err error) {
-	generator := s.pinned(ctx, 1, r.places["loadgen"], args...)
+func (r *runner) load(ctx context.Context, s server, args []string) (figures map[string]any, cpu float64, err error) {
+	return generated(s.pinned(ctx, 1, r.places["loadgen"], args...))
+}
+
+// generated runs the generator.
+func generated(generator *exec.Cmd) (figures map[string]any, cpu float64, err error) {
 	var complaints bytes.Buffer
 	generator.Stderr = &complaints
 	generator.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1")

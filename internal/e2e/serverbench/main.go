@@ -38,10 +38,12 @@ type plan struct {
 	payload     int   // bytes of its broadcasts
 	outbound    int   // bytes that may be queued for one that is to be disconnected
 	holdFor     time.Duration
+	enemies     int    // connections of hostile, in all
 	scripts     string // where those of the servers in JavaScript are
 	json        string // file for all that the generator says, empty: none
 
-	wire bool // be that server
+	wire    bool // be that server
+	assault assault
 }
 
 func main() {
@@ -62,6 +64,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if p.wire {
 		return serveWire(ctx, out)
+	}
+	if p.assault.kind != "" {
+		return p.assault.run(ctx, out)
 	}
 	return p.measured(ctx, out)
 }
@@ -102,6 +107,12 @@ func parse(args []string) (*plan, error) {
 	flags.StringVar(&p.scripts, "scripts", "internal/e2e/serverbench", "`folder` of the servers in JavaScript; their packages are found from there")
 	flags.StringVar(&p.json, "json", "", "`file` for all that was measured, an object a line")
 	flags.BoolVar(&p.wire, "wire", false, "be the server wire (serverbench starts it)")
+	flags.IntVar(&p.enemies, "enemies", 50_000, "connections of hostile in the course of all attacks")
+	flags.StringVar(&p.assault.kind, "assault", "", "be hostile clients of that kind (serverbench starts them), with -at, -clients, -rate and -idle-cpu")
+	flags.StringVar(&p.assault.addr, "at", "", "`host:port` of the server that -assault is to")
+	flags.IntVar(&p.assault.count, "clients", 1, "clients of -assault")
+	flags.Float64Var(&p.assault.rate, "rate", 1, "how many of them come in a second")
+	flags.DurationVar(&p.assault.idle, "idle-cpu", 0, "CPU time that is used for nothing in the place of each of them")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}

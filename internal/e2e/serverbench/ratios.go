@@ -82,7 +82,7 @@ func (r *runner) slices(ctx context.Context, what scenario) (err error) {
 		for _, s := range servers {
 			p := running[s.name]
 			ctx, cancel := context.WithTimeout(ctx, r.warm+r.time+patience)
-			figures, _, err := r.load(ctx, s, p, r.generator(what, s.mode, p.addr, p.cmd.Process.Pid))
+			figures, _, err := r.load(ctx, s, r.generator(what, s.mode, p.addr, p.cmd.Process.Pid))
 			cancel()
 			if err != nil {
 				return fmt.Errorf("%s: %w\nthe server said: %s", s, err, p.complaints.Bytes())
