@@ -86,6 +86,10 @@ bench-stalled: ## broadcasts to 5,000 with and without a member that does not re
 bench-locks: ## who waits for the server's locks on two cores: shares from mutex and block profiles (BENCHARGS="-rounds 1")
 	@$(GO) run ./internal/e2e/serverbench -measure locks $(BENCHARGS)
 
+.PHONY: bench-hostile
+bench-hostile: ## 100 honest clients beside 50,000 hostile ones: times, undisturbed and under each attack; fails if they are 3 times as long
+	@$(GO) run ./internal/e2e/serverbench -measure hostile -time 18s -again 0 -wait 2s $(BENCHARGS)
+
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (1m); executions and findings of each (TARGETS="socketio Fuzz")
 	@GO="$(GO)" FUZZTIME="$(FUZZTIME)" sh scripts/fuzz.sh

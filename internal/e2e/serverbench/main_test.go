@@ -16,7 +16,7 @@ import (
 
 // TestMain is the program itself where compare has started it again.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "-wire" {
+	if len(os.Args) > 1 && (os.Args[1] == "-wire" || os.Args[1] == "-assault") {
 		main()
 		return
 	}
