@@ -81,7 +81,6 @@ func selfCPU() float64 {
 type attack struct {
 	crowd.Kind
 	connections int // of each client
-	slower      int // than others
 	stay        time.Duration
 	burst       int
 }
