@@ -17,6 +17,8 @@ var wallClock = map[string][]string{
 	"UnixMilli": {
 		"engineio/handshake.go", "socketio/adapter/info.go", // when a client came, for people to read
 		"socketio/adapter/cluster/session.go", // see cluster.Recovering.expiry
+		// The clock of a process that has ended is of no use to the next one.
+		"socketio/adapter/statecodec.go", "socketio/recovery_state.go",
 		"client/internal/engine/config.go",    // a parameter that keeps caches away
 	},
 	"Unix": {
@@ -26,7 +28,7 @@ var wallClock = map[string][]string{
 	"UTC":       {"internal/msgpack/date.go", "socketio/adapter/info.go"},
 	"UnixNano":  nil,
 	"UnixMicro": nil,
-	"Round":     nil,
+	"Round":     {"socketio/recovery_state.go"},
 	"Truncate":  nil,
 	"Date":      nil,
 }

@@ -75,7 +75,8 @@ func TestLimitsAreChecked(t *testing.T) {
 		t.Errorf("the preset leaves something to the defaults: %+v, %+v", strict, complete)
 	}
 	// What bounds memory, size and time is on without being asked for, and what hits whole networks is not.
-	l, err := Limits{}.withDefaults()
+	o, err := Options{}.withDefaults()
+	l := o.Limits
 	if err != nil || l.MaxHandshakes == 0 || l.HandshakeTimeout == 0 || l.HandshakeBytes == 0 || l.PacketsPerPost == 0 ||
 		l.Fragments == 0 || l.MessageTimeout == 0 || l.BodyTimeout == 0 || l.AnswerTimeout == 0 || l.MaxAddresses == 0 || l.byAddress() || l.MaxSessions != 0 {
 		t.Errorf("%+v, %v", l, err)

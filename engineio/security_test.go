@@ -385,7 +385,7 @@ func TestSlowBody(t *testing.T) {
 		defer func() { <-trickled }()
 		_ = conn.SetReadDeadline(start.Add(2 * DefaultBodyTimeout))
 		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil || resp.StatusCode != 400 {
+		if err != nil || resp.StatusCode != http.StatusRequestTimeout {
 			t.Fatalf("%v, %v", resp, err)
 		}
 		if took := time.Since(start); took > DefaultBodyTimeout+time.Second {
@@ -461,7 +461,7 @@ func TestNoReflection(t *testing.T) {
 	}
 	for _, query := range []string{"&token=" + escaped, "&sid=" + escaped} {
 		resp, body := f.handshake(query)
-		if resp.StatusCode != 400 {
+		if resp.StatusCode != http.StatusRequestTimeout {
 			t.Errorf("upgrade %s: %s", query, resp.Status)
 		}
 		check("upgrade "+query, body, resp.Header)
