@@ -19,7 +19,7 @@ var wallClock = map[string][]string{
 		"socketio/adapter/cluster/session.go", // see cluster.Recovering.expiry
 		// The clock of a process that has ended is of no use to the next one.
 		"socketio/adapter/statecodec.go", "socketio/recovery_state.go",
-		"client/internal/engine/config.go",    // a parameter that keeps caches away
+		"client/internal/engine/config.go", // a parameter that keeps caches away
 	},
 	"Unix": {
 		"internal/msgpack/date.go",  // a date in a message

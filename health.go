@@ -20,6 +20,7 @@ const (
 	stateReady    = "ready"
 	stateStarting = "starting"
 	stateStopping = "stopping"
+	stateFull     = "full"
 	stateCut      = "adapter unreachable"
 )
 
@@ -33,7 +34,8 @@ func (a *App) LivenessHandler() http.Handler {
 }
 
 // ReadinessHandler answers 200 when new clients are let in, and 503 before Start has returned, from the moment that Shutdown is
-// called, and while an adapter cannot reach the other processes ([adapter.Pinger]). The body is a word or two for whoever looks at it
+// called, while there are as many sessions as Limits.MaxSessions of the engine allows, and while an adapter cannot reach the other
+// processes ([adapter.Pinger]). The body is a word or two for whoever looks at it
 // by hand; why an adapter is not reached is in the log.
 //
 // The app registers no path for it, nor for [App.LivenessHandler]: they belong on the program's own mux, or on a port of its own
@@ -66,6 +68,8 @@ func (a *App) readiness(ctx context.Context) (state string, err error) {
 		return stateReady, nil
 	case errors.Is(err, socketio.ErrShuttingDown):
 		return stateStopping, nil
+	case errors.Is(err, socketio.ErrFull):
+		return stateFull, err
 	}
 	return stateCut, err
 }

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/perch-go/perch"
+	"github.com/perch-go/perch/engineio"
 	"github.com/perch-go/perch/socketio/adapter"
 )
 
@@ -98,4 +99,14 @@ func TestProbes(t *testing.T) {
 		t.Error(err)
 	}
 	want("after Shutdown", "Service Unavailable: stopping")
+}
+
+// With as many sessions as there may be, new clients had better go elsewhere.
+func TestNotReadyWhenFull(t *testing.T) {
+	t.Parallel()
+	app, srv := start(t, perch.WithGateways(handlers(nil)), perch.WithEngine(perch.EngineOptions{Limits: engineio.Limits{MaxSessions: 1}}))
+	join(t, srv, "/")
+	if got := probe(t, app.ReadinessHandler(), http.MethodGet); got != "Service Unavailable: full" {
+		t.Error(got)
+	}
 }

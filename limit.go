@@ -87,6 +87,9 @@ func (w wire) excess(_ context.Context, e *socketio.Event) {
 //   - Limits.MaxExcesses: 500 events in a row beyond a rate end the connection
 //   - Limits.MaxRooms: 1,000 rooms for each socket
 //   - Limits.AckTimeout: an acknowledgement is awaited for one minute
+//   - EngineOptions.Limits: [engineio.StrictLimits], which are tighter bounds in size and time; 50,000 sessions; and for each
+//     address (of IPv6 each /64) 100 sessions, 10 handshakes per second, 100 at once, and ten minutes of refusals for the eleventh
+//     misbehaviour within a minute
 func Strict() Option {
 	return optionFunc(func(s *settings) { s.strict = true })
 }

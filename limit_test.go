@@ -3,13 +3,11 @@ package perch_test
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/perch-go/perch"
-	"github.com/perch-go/perch/plainws"
 )
 
 // never is a rate at which nothing comes back while a test lasts.
@@ -203,33 +201,6 @@ func TestRateLimitErrors(t *testing.T) {
 				t.Errorf("%s: %v does not say %q", name, err, part)
 			}
 		}
-	}
-}
-
-// A hook may say to a plain WebSocket client, before it is one, that it comes too often.
-func TestRateLimitedHandshake(t *testing.T) {
-	t.Parallel()
-	g := rated()
-	g.options.Platforms = []perch.Platform{plainws.At("/ws")}
-	_, srv := start(t, perch.WithGateways(g), perch.WithConnectionGuards(func(context.Context, *perch.ExecutionContext) error {
-		return perch.Errorf(perch.CodeRateLimited, "later")
-	}))
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, srv.URL+"/ws", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, value := range map[string]string{
-		"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "MDEyMzQ1Njc4OWFiY2RlZg==",
-	} {
-		req.Header.Set(name, value)
-	}
-	resp, err := srv.Client().Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusTooManyRequests {
-		t.Errorf("answered %s", resp.Status)
 	}
 }
 

@@ -110,6 +110,26 @@ func StrictLimits() Limits {
 	}
 }
 
+// Strict returns o with [StrictLimits]. What o.Limits sets itself stays as it is.
+func (o Options) Strict() Options {
+	l, s := &o.Limits, StrictLimits()
+	l.MaxSessions = cmp.Or(l.MaxSessions, s.MaxSessions)
+	l.MaxPerAddress = cmp.Or(l.MaxPerAddress, s.MaxPerAddress)
+	l.MaxHandshakes = cmp.Or(l.MaxHandshakes, s.MaxHandshakes)
+	l.HandshakeTimeout = cmp.Or(l.HandshakeTimeout, s.HandshakeTimeout)
+	l.HandshakeBytes = cmp.Or(l.HandshakeBytes, s.HandshakeBytes)
+	if l.HandshakeRate == 0 && l.HandshakeBurst == 0 {
+		l.HandshakeRate, l.HandshakeBurst = s.HandshakeRate, s.HandshakeBurst
+	}
+	l.Strikes = cmp.Or(l.Strikes, s.Strikes)
+	l.PacketsPerPost = cmp.Or(l.PacketsPerPost, s.PacketsPerPost)
+	l.Fragments = cmp.Or(l.Fragments, s.Fragments)
+	l.MessageTimeout = cmp.Or(l.MessageTimeout, s.MessageTimeout)
+	l.BodyTimeout = cmp.Or(l.BodyTimeout, s.BodyTimeout)
+	l.AnswerTimeout = cmp.Or(l.AnswerTimeout, s.AnswerTimeout)
+	return o
+}
+
 func (l Limits) withDefaults() (Limits, error) {
 	var errs []error
 	l.MaxHandshakes = cmp.Or(l.MaxHandshakes, DefaultMaxHandshakes)

@@ -388,7 +388,7 @@ func TestSlowBody(t *testing.T) {
 		if err != nil || resp.StatusCode != http.StatusRequestTimeout {
 			t.Fatalf("%v, %v", resp, err)
 		}
-		if took := time.Since(start); took > DefaultBodyTimeout+time.Second {
+		if took := time.Since(start); took > DefaultBodyTimeout+closeTimeout+time.Second { // for the rest of the body
 			t.Errorf("answered after %v", took)
 		}
 		if reason := <-r.closed; reason != ReasonTransportError {

@@ -511,3 +511,14 @@ func TestUnknownNamespace(t *testing.T) {
 	}
 	dial(t, srv, "/ws?of=", nil)
 }
+
+// A hook may say to a client, before it is one, that it comes too often.
+func TestRateLimitedHandshake(t *testing.T) {
+	t.Parallel()
+	srv, _ := serve(t, new(gateway), perch.WithConnectionGuards(func(context.Context, *perch.ExecutionContext) error {
+		return perch.Errorf(perch.CodeRateLimited, "later")
+	}))
+	if status, _ := refused(t, srv, "/ws", nil); status != http.StatusTooManyRequests {
+		t.Errorf("answered %d", status)
+	}
+}

@@ -413,6 +413,9 @@ func (c *conn) abort(reason engineio.Reason, err error) {
 	c.mu.Unlock()
 	if first {
 		c.server.stats.aborted(err)
+		if err != errConnectTimeout && err != errPartialTimeout { // who is slow may have a bad connection
+			c.session.Strike()
+		}
 	}
 	if c.server.debugs() {
 		c.server.opts.Logger.Debug("socketio: connection aborted",

@@ -18,6 +18,8 @@ var (
 	ErrClosed = adapter.ErrClosed
 	// ErrShuttingDown: Drain or Shutdown was called, so nobody new is let in.
 	ErrShuttingDown = errors.New("socketio: server is shutting down")
+	// ErrFull: there are as many sessions as Engine.Limits.MaxSessions allows, so nobody new is let in for now.
+	ErrFull = errors.New("socketio: no more sessions, see Engine.Limits.MaxSessions")
 	// ErrConnecting: the socket's CONNECT is not answered yet, so it cannot do that yet.
 	ErrConnecting = errors.New("socketio: socket is not connected yet")
 	// ErrTimeout: the client did not acknowledge within Timeout.

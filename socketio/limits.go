@@ -69,7 +69,9 @@ func strictLimits() Limits {
 //   - Limits.MaxExcesses: 500 events in a row beyond a rate end the connection
 //   - Limits.MaxRooms: 1,000 rooms for each socket
 //   - Limits.AckTimeout: an acknowledgement is awaited for one minute
+//   - Engine.Limits: [engineio.StrictLimits]
 func (o Options) Strict() Options {
+	o.Engine = o.Engine.Strict()
 	l, s := &o.Limits, strictLimits()
 	l.AckTimeout = cmp.Or(l.AckTimeout, s.AckTimeout)
 	l.MaxRooms = cmp.Or(l.MaxRooms, s.MaxRooms)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/http"
 	"reflect"
 	"strings"
 	"testing"
@@ -377,5 +378,41 @@ func TestRecoveryIsCounted(t *testing.T) {
 	k := h.Stats().Kept
 	if k.Packets > 5 || k.Packets < 1 || k.Bytes < k.Packets || k.Sessions != 2 || k.DroppedPackets != uint64(20-k.Packets) || k.DroppedSessions != 1 {
 		t.Errorf("%+v", k)
+	}
+}
+
+// Security 5.2, strikes: what the packets of a client get its connection ended for counts against its address, with all of the
+// engine's limits in the preset.
+func TestStrictCountsStrikes(t *testing.T) {
+	t.Parallel()
+	h := serve(t, Options{}.Strict())
+	status := func() int {
+		resp, err := h.http.Get(h.url + "/?EIO=4&transport=polling")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	allowed := engineio.StrictLimits().Strikes.Limit
+	for i := range allowed + 1 {
+		if got := status(); got != http.StatusOK {
+			t.Fatalf("refused with %d after %d strikes", got, i)
+		}
+		c := h.dial(t)
+		c.connect("/", "")
+		c.send("9")
+		c.expectEnd()
+	}
+	eventually(t, "the address is refused", func() bool { return status() == http.StatusForbidden })
+	if l := h.Engine().Stats().Limits; l.Strikes != uint64(allowed+1) || l.Bans != 1 {
+		t.Errorf("%+v", l)
+	}
+	// What is set stays.
+	mine := engineio.Limits{MaxSessions: 7, HandshakeRate: 3, Fragments: 9, Strikes: engineio.Strikes{Limit: 1}}
+	want := engineio.StrictLimits()
+	want.MaxSessions, want.HandshakeRate, want.HandshakeBurst, want.Fragments, want.Strikes = 7, 3, 0, 9, mine.Strikes
+	if got := (engineio.Options{Limits: mine}).Strict().Limits; got != want {
+		t.Errorf("%+v, want %+v", got, want)
 	}
 }

@@ -209,11 +209,14 @@ func (s *Server) Drain(ctx context.Context) error {
 	}
 }
 
-// Ready reports whether new clients are let in and reach everybody else: it returns ErrShuttingDown, or why the adapter of "/"
+// Ready reports whether new clients are let in and reach everybody else: it returns ErrShuttingDown, ErrFull, or why the adapter of "/"
 // does not reach the other processes if it is an adapter.Pinger; the adapters of other namespaces stand or fall with that one.
 func (s *Server) Ready(ctx context.Context) error {
 	if s.closing.Load() {
 		return ErrShuttingDown
+	}
+	if most := s.opts.Engine.Limits.MaxSessions; most > 0 && s.engine.Sessions() >= most {
+		return ErrFull
 	}
 	if p, ok := s.main.adapter.(adapter.Pinger); ok {
 		return p.Ping(ctx)
