@@ -19,13 +19,14 @@ var vulnerabilities = []string{
 
 // vectors are what is open, or left to the program, there.
 var vectors = []string{
-	"CONNECT burst", "Slow consumer", "Event flood", "Idle sessions", "Slow loris", "JSON depth, duplicate keys, giant numbers, ack ids",
+	"CONNECT burst", "Slow consumer", "Event flood", "Connection flood", "Idle sessions", "Slow loris", "Oversized poll after upgrade, endless reconnects",
+	"JSON depth, duplicate keys, giant numbers, ack ids",
 	"Dynamic namespace creation", "Recovery buffer", "Cross-site WS hijack", "Compression", "Redis trust",
 }
 
 // missingVectors belong to vectors as soon as there is a limit for them.
 var missingVectors = []string{
-	"Connection flood", "Unknown-namespace spam", "Oversized poll after upgrade, endless reconnects", "Ack maps",
+	"Unknown-namespace spam", "Ack maps",
 }
 
 // safeDefaults are what else holds without being asked for.
