@@ -124,18 +124,20 @@ func TestCVE_2024_37890(t *testing.T) {
 	t.Parallel()
 	p, stop := served(t)
 	defer stop()
-	const upgrade = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+	const upgrade = " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
 		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n"
 	for _, tt := range []struct {
+		target          string
 		headers, status int
 		line            string
 	}{
-		{800, http.StatusSwitchingProtocols, "X-%d: %[1]d\r\n"},
-		{800, http.StatusSwitchingProtocols, "Connection: a%d\r\n"},
-		{20_000, http.StatusRequestHeaderFieldsTooLarge, "X-%d: %[1]d\r\n"},
+		{"/socket.io/?EIO=4&transport=websocket", 500, http.StatusSwitchingProtocols, "X-%d: %[1]d\r\n"},
+		{"/socket.io/?EIO=4&transport=websocket", 500, http.StatusSwitchingProtocols, "Connection: a%d\r\n"},
+		{"/socket.io/?EIO=4&transport=websocket", 20_000, http.StatusRequestHeaderFieldsTooLarge, "X-%d: %[1]d\r\n"},
+		{"/elsewhere", 20_000, http.StatusRequestHeaderFieldsTooLarge, "X-%d: %[1]d\r\n"}, // the engine does not see it
 	} {
 		var request strings.Builder
-		request.WriteString(upgrade)
+		request.WriteString("GET " + tt.target + upgrade)
 		for i := range tt.headers {
 			fmt.Fprintf(&request, tt.line, i)
 		}
