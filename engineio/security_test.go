@@ -461,7 +461,7 @@ func TestNoReflection(t *testing.T) {
 	}
 	for _, query := range []string{"&token=" + escaped, "&sid=" + escaped} {
 		resp, body := f.handshake(query)
-		if resp.StatusCode != http.StatusRequestTimeout {
+		if resp.StatusCode != 400 {
 			t.Errorf("upgrade %s: %s", query, resp.Status)
 		}
 		check("upgrade "+query, body, resp.Header)
