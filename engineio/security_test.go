@@ -1,7 +1,6 @@
 package engineio
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -11,7 +10,6 @@ import (
 	"strings"
 	"testing"
 	"testing/cryptotest"
-	"testing/synctest"
 	"time"
 
 	"github.com/perch-go/perch/internal/wsframe"
@@ -358,70 +356,6 @@ func TestPingFlood(t *testing.T) {
 	}
 	bytes, packets := r.session.Buffered()
 	t.Errorf("20,000 are taken: %d bytes in %d packets wait", bytes, packets)
-}
-
-// Slow loris: a body that comes too slowly is given up, with its session.
-func TestSlowBody(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, Options{PingInterval: time.Hour}, true)
-		defer f.close()
-		sid, r := f.openPolling()
-		conn, err := f.listener.Dial()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		start := time.Now()
-		_, _ = io.WriteString(conn, "POST /engine.io/?EIO=4&transport=polling&sid="+sid+" HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n4")
-		trickled := make(chan struct{})
-		go func() {
-			defer close(trickled)
-			for range 20 { // a byte now and then does not help
-				<-time.After(DefaultBodyTimeout / 10)
-				_, _ = io.WriteString(conn, "x")
-			}
-		}()
-		defer func() { <-trickled }()
-		_ = conn.SetReadDeadline(start.Add(2 * DefaultBodyTimeout))
-		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil || resp.StatusCode != http.StatusRequestTimeout {
-			t.Fatalf("%v, %v", resp, err)
-		}
-		if took := time.Since(start); took > DefaultBodyTimeout+closeTimeout+time.Second { // for the rest of the body
-			t.Errorf("answered after %v", took)
-		}
-		if reason := <-r.closed; reason != ReasonTransportError {
-			t.Errorf("reason %s", reason)
-		}
-	})
-}
-
-// Slow loris: a client that does not take the answer to its poll is given up, with its session.
-func TestSlowAnswer(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, Options{PingInterval: time.Hour}, false)
-		defer f.close()
-		sid, r := f.openPolling()
-		if err := r.session.SendText([]byte(strings.Repeat("x", 1_000_000))); err != nil {
-			t.Fatal(err)
-		}
-		conn, err := f.listener.Dial()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		_, _ = io.WriteString(conn, "GET /engine.io/?EIO=4&transport=polling&sid="+sid+" HTTP/1.1\r\nHost: x\r\n\r\n")
-		select {
-		case reason := <-r.closed:
-			if reason != ReasonTransportError {
-				t.Errorf("reason %s", reason)
-			}
-		case <-time.After(2 * DefaultAnswerTimeout):
-			t.Error("it is still being written")
-		}
-	})
 }
 
 // No answer hands a browser what the client has sent as HTML or as a script.
