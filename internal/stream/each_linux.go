@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -68,8 +69,18 @@ func (c *parkable) ReadEach(fn func(*Buffer) bool) error {
 	return r.interrupted(err)
 }
 
+// A reader whose peer sends faster than it reads would not let go of its thread for ten milliseconds, and runtime.Gosched does
+// not help: while anything can run, the scheduler does not ask the poller who else could. So after a while it waits.
+const (
+	maxReads = 16 // a quarter of a megabyte
+	breath   = 20 * time.Microsecond
+)
+
 func (e *each) read(fd uintptr) (done bool) {
-	for {
+	for reads := 1; ; reads++ {
+		if reads%maxReads == 0 {
+			<-time.After(breath)
+		}
 		b, left, err := e.readOnce(int(fd))
 		if err == ErrWouldBlock {
 			return false
