@@ -95,7 +95,8 @@ func (r *Reader) Feed(b []byte) { r.in = b }
 // the following call. After an error, which is always an *Error, the reader is of no further use.
 func (r *Reader) Next() (m Message, ok bool, err error) {
 	if r.done {
-		r.done, r.message = false, nil
+		r.done = false
+		r.release()
 	}
 	for {
 		if !r.inFrame {
@@ -103,6 +104,7 @@ func (r *Reader) Next() (m Message, ok bool, err error) {
 				r.in = nil // it is somebody else's buffer
 				return Message{}, false, nil
 			} else if err != nil {
+				r.release()
 				return Message{}, false, err
 			}
 		}
@@ -133,8 +135,10 @@ func (r *Reader) Next() (m Message, ok bool, err error) {
 			r.inFrame, r.messageOp = false, 0
 			return r.finish(r.frame.OpCode, part)
 		}
+		r.grow(n)
 		r.message = append(r.message, part...)
 		if r.messageOp == Text && !r.deflated && !r.check() {
+			r.release()
 			return Message{}, false, errText
 		}
 		if r.left > 0 {
@@ -299,7 +303,10 @@ func (r *Reader) Idle() bool {
 func (r *Reader) Fragmented() bool { return r.messageOp != 0 }
 
 // Reset makes r as good as new, Limit and Deflated included.
-func (r *Reader) Reset() { *r = Reader{} }
+func (r *Reader) Reset() {
+	r.release()
+	*r = Reader{}
+}
 
 // IsFrame reports whether b is exactly one frame of a client's with that payload, which is less than 126 bytes long.
 func IsFrame(b []byte, op Op, payload string) bool {

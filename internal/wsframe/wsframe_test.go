@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"testing"
 
 	"github.com/gobwas/ws"
@@ -313,5 +314,51 @@ func TestUnmask(t *testing.T) {
 				t.Fatalf("%d bytes from %d: %x, want %x", length, at, got, want)
 			}
 		}
+	}
+}
+
+// A large message costs its own size or two on the way, and nothing once others were as large. Not in parallel, because it counts
+// what the process allocates.
+func TestLargeMessagesAllocateLittle(t *testing.T) {
+	const size, piece = 900 << 10, 4 << 10
+	frame := func(op byte, final bool) []byte {
+		b := []byte{op, 0x80 | 126, piece >> 8, piece & 0xff, 0, 0, 0, 0}
+		if final {
+			b[0] |= 0x80
+		}
+		return append(b, make([]byte, piece)...)
+	}
+	message := func() {
+		r := Reader{Limit: 1 << 20}
+		for sent := 0; sent < size; sent += piece {
+			op := byte(ws.OpContinuation)
+			if sent == 0 {
+				op = byte(Binary)
+			}
+			r.Feed(frame(op, sent+piece >= size))
+			m, ok, err := r.Next()
+			if last := sent+piece >= size; err != nil || ok != last || last && len(m.Payload) != size {
+				t.Fatal(len(m.Payload), ok, err)
+			}
+		}
+		r.Reset()
+	}
+	allocated := func() uint64 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		message()
+		runtime.ReadMemStats(&after)
+		return after.TotalAlloc - before.TotalAlloc - size // the frames themselves
+	}
+	if first := allocated(); first > 5*size/2 {
+		t.Errorf("a message of %d bytes allocates %d", size, first)
+	}
+	// The pool may lose it to a collection, or under the race detector on purpose.
+	again := allocated()
+	for tries := 5; tries > 0 && again > size/2; tries-- {
+		again = allocated()
+	}
+	if again > size/2 {
+		t.Errorf("another one allocates %d", again)
 	}
 }
