@@ -93,12 +93,17 @@ func readPlainly(in []byte, limit int, deflates bool) (messages []Message, code 
 		if first {
 			op, squeezed = opcode, rsv != 0
 		}
-		if uint64(len(in)-head) < n {
-			return messages, 0
-		}
-		payload := bytes.Clone(in[head:][:n])
+		payload := bytes.Clone(in[head:][:min(n, uint64(len(in)-head))])
 		for i := range payload {
 			payload[i] ^= in[head-4+i%4]
+		}
+		whole := uint64(len(payload)) == n
+		// A text that is none ends at once (RFC 6455 section 8.1), one that was compressed when it is whole.
+		if !control && op == Text && !squeezed && (!whole || !fin) && !beginsText(append(bytes.Clone(message), payload...)) {
+			return messages, StatusInvalid
+		}
+		if !whole {
+			return messages, 0
 		}
 		in = in[head+int(n):]
 		if control {
@@ -119,6 +124,18 @@ func readPlainly(in []byte, limit int, deflates bool) (messages []Message, code 
 		messages = append(messages, Message{op, message})
 		op, message = 0, nil
 	}
+}
+
+// beginsText reports whether b is the beginning of some text.
+func beginsText(b []byte) bool {
+	for len(b) > 0 {
+		r, n := utf8.DecodeRune(b)
+		if r == utf8.RuneError && n == 1 {
+			return !utf8.FullRune(b)
+		}
+		b = b[n:]
+	}
+	return true
 }
 
 // inflatePlainly undoes compression as RFC 7692 section 7.2.2 says.
