@@ -83,13 +83,7 @@ func TestExamplesEndOnSIGTERM(t *testing.T) {
 				defer func() { _ = c.Close() }()
 				left := make(chan client.Reason, 1)
 				c.OnDisconnect(func(r client.Reason, _ error) { left <- r })
-				web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
-				resp, err := web.Get("http://" + address + "/readyz")
-				if err != nil || resp.StatusCode != http.StatusOK {
-					t.Fatalf("/readyz: %v, %v", resp, err)
-				}
-				_ = resp.Body.Close()
-				if signals > 1 { // a request that is never sent to its end, and waited for
+				if signals > 1 { // a request that is never sent to its end, and waited for some seconds
 					conn, err := net.Dial("tcp", address)
 					if err != nil {
 						t.Fatal(err)
@@ -99,6 +93,13 @@ func TestExamplesEndOnSIGTERM(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
+				// It is answered after the other connection was accepted, which the server would not wait for otherwise.
+				web := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+				resp, err := web.Get("http://" + address + "/readyz")
+				if err != nil || resp.StatusCode != http.StatusOK {
+					t.Fatalf("/readyz: %v, %v", resp, err)
+				}
+				_ = resp.Body.Close()
 				if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 					t.Fatal(err)
 				}
