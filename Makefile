@@ -35,7 +35,7 @@ conformance: install ## the official clients 4.8, 3.x, 2.x over polling, WebSock
 	@$(GO) run ./internal/runtests -run='^TestClients$$'
 
 .PHONY: compliance
-compliance: ## the Autobahn test suite against the server (needs Python 2.7; an hour or less), into docs/compliance.md
+compliance: ## the Autobahn test suite against the server (needs Python 2.7; some ten minutes), into docs/compliance.md
 	@GO="$(GO)" sh scripts/autobahn.sh
 
 .PHONY: chaos

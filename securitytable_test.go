@@ -25,7 +25,7 @@ var vectors = []string{
 }
 
 // safeDefaults are what else holds without being asked for.
-var safeDefaults = []string{"Cookie attributes", "HTML", "JSONP", "Error texts", "Forwarding headers"}
+var safeDefaults = []string{"Cookie attributes", "HTML", "JSONP", "Error texts", "Forwarding headers", "Rooms"}
 
 // TestSecurityHasEveryRow finds each vector once, with what holds by default and a test, or with the reason why it cannot arise.
 func TestSecurityHasEveryRow(t *testing.T) {
