@@ -3,8 +3,10 @@ package perch_test
 import (
 	"context"
 	"log"
+	"net/netip"
 
 	"github.com/perch-go/perch"
+	"github.com/perch-go/perch/engineio"
 )
 
 // Talk is a gateway whose clients may not talk all the time.
@@ -43,6 +45,22 @@ func ExampleStrict() {
 		perch.WithGateways(&Talk{}),
 		perch.Strict(),
 		perch.WithRateLimit(200, 1000),
+	)
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Fatal(app.ListenAndServe(":3000"))
+}
+
+// Limits that go by the client's address need to know the proxies in front of the server, whose address all clients have otherwise.
+func ExampleStrict_behindProxy() {
+	app, err := perch.New(
+		perch.WithGateways(&Talk{}),
+		perch.Strict(),
+		perch.WithEngine(perch.EngineOptions{
+			TrustedProxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")},
+			Limits:         engineio.Limits{MaxPerAddress: 1000}, // a school behind one address
+		}),
 	)
 	if err != nil {
 		log.Fatal(err)
