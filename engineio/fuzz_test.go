@@ -403,7 +403,8 @@ func checkRefused(t *testing.T, r *http.Request, status int, h http.Header, body
 	case json.Unmarshal(body, &said) != nil || said.Code == nil || *said.Code < 0 || int(*said.Code) >= len(codeMessages):
 		t.Errorf("refused by %q", body)
 	}
-	known := append(codeMessages[:], forbiddenOrigin, forbiddenPage, "must be GET over HTTP/1.1", "WebSocket version must be 13", "Sec-WebSocket-Key is not 16 bytes in base64")
+	known := append(codeMessages[:], forbiddenOrigin, forbiddenPage, "must be GET over HTTP/1.1", "WebSocket version must be 13", "Sec-WebSocket-Key is not 16 bytes in base64",
+		"invalid Sec-WebSocket-Extensions header")
 	if !slices.Contains(known, said.Message) && !strings.HasPrefix(said.Message, "websocket: ") {
 		t.Errorf("refused by %q", said.Message)
 	}
