@@ -108,6 +108,17 @@ func (s *Server) dispatch(w http.ResponseWriter, r *http.Request, plain *Plain, 
 	s.serve(w, r, place)
 }
 
+// dispatchPlaced is dispatch of a handshake that has no place, because a middleware has made it itself.
+//
+//go:noinline
+func (s *Server) dispatchPlaced(w http.ResponseWriter, r *http.Request, plain *Plain) {
+	place := &ticket{server: s}
+	defer place.leave()
+	if place.enter(w, r, plain != nil) {
+		s.dispatch(w, r, plain, place)
+	}
+}
+
 // probeWriter notices whether anything was answered.
 type probeWriter struct {
 	http.ResponseWriter

@@ -83,12 +83,9 @@ func (s *Server) servePlain(w http.ResponseWriter, r *http.Request, p *Plain, pl
 		_ = s.refuseUpgrade(w, r, http.StatusBadRequest, "none of the subprotocols offered is spoken here, but "+strings.Join(p.Subprotocols, ", "))
 		return
 	}
-	if place == nil { // a middleware has made a request of its own
-		place = &ticket{server: s}
-		defer place.leave()
-		if !place.enter(w, r, true) {
-			return
-		}
+	if place == nil {
+		s.dispatchPlaced(w, r, p)
+		return
 	}
 	if !s.allow(w, r, p) {
 		return

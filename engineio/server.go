@@ -150,27 +150,12 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, place *ticket) {
 		s.refuse(w, r, CodeBadRequest, ContextTransportHandshakeError)
 		return
 	}
-	if place == nil { // a middleware has made a request of its own
-		place = &ticket{server: s}
-		defer place.leave()
-		if !place.enter(w, r, false) {
-			return
-		}
-	}
-	if !s.allow(w, r, nil) {
+	if place == nil {
+		s.dispatchPlaced(w, r, nil)
 		return
 	}
-	if protocolOf(r) == 3 && !s.opts.AllowEIO3 {
-		s.refuse(w, r, CodeUnsupportedProtocol, "")
-		return
-	}
-	id, err := s.identify(r)
-	if errors.Is(err, limitErrors[limitHandshakeTime]) {
-		s.refuseLimit(w, r, limitHandshakeTime, false)
-		return
-	}
-	if err != nil {
-		s.refuseUnidentified(w, r, err)
+	id, ok := s.admit(w, r)
+	if !ok {
 		return
 	}
 	if s.opts.GenerateID != nil {
@@ -183,9 +168,29 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request, place *ticket) {
 	s.servePollingOpen(w, r, id, place)
 }
 
-func (s *Server) refuseUnidentified(w http.ResponseWriter, r *http.Request, err error) {
-	s.opts.Logger.ErrorContext(r.Context(), "engineio: no id for a new session", "err", err)
-	s.refuseFor(w, &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Context: ContextIDGenerationError, Err: err})
+// admit asks whether a handshake may open a session, and what its id is to be. If it may not, the client has been told.
+//
+// It is a function of its own, as dispatchPlaced is, because the way from net/http to taking the connection over fits into
+// the stack that net/http's goroutine has already, or doubles it (see docs/performance.md, conn).
+//
+//go:noinline
+func (s *Server) admit(w http.ResponseWriter, r *http.Request) (id string, ok bool) {
+	if !s.allow(w, r, nil) {
+		return "", false
+	}
+	if protocolOf(r) == 3 && !s.opts.AllowEIO3 {
+		s.refuse(w, r, CodeUnsupportedProtocol, "")
+		return "", false
+	}
+	id, err := s.identify(r)
+	switch {
+	case errors.Is(err, limitErrors[limitHandshakeTime]):
+		s.refuseLimit(w, r, limitHandshakeTime, false)
+	case err != nil:
+		s.opts.Logger.ErrorContext(r.Context(), "engineio: no id for a new session", "err", err)
+		s.refuseFor(w, &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Context: ContextIDGenerationError, Err: err})
+	}
+	return id, err == nil
 }
 
 // allow asks who is to be asked whether the request may open a session, and reports the answer. If it is no, the client has
