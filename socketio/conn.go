@@ -332,7 +332,7 @@ func (c *conn) find(namespace []byte) *Socket {
 	return nil
 }
 
-// isIn reports whether a packet for that namespace is for s; nil stands for "/".
+// isIn reports whether a packet for that namespace is for s; nil stands for "/". Called with the connection's mu held.
 func (s *Socket) isIn(namespace []byte) bool {
 	return string(namespace) == s.ns.name || len(namespace) == 0 && s.ns.name == "/"
 }

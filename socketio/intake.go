@@ -38,7 +38,7 @@ func (in *intake) event() *Event {
 // gather adds an event to those for the same socket, if there are some, and reports whether it could.
 func (c *conn) gather(e *Event) bool {
 	in := c.intake
-	if in.socket == nil || e.packet.Type != parser.Event || c.plain == nil && !in.socket.isIn(e.packet.Namespace) {
+	if in.socket == nil || e.packet.Type != parser.Event || c.plain == nil && !c.isFor(e.packet.Namespace, in.socket) {
 		return false
 	}
 	e.queued = c.server.coarse.read()
@@ -46,6 +46,13 @@ func (c *conn) gather(e *Event) bool {
 	in.add(e)
 	c.checkIntake()
 	return true
+}
+
+// isFor reports whether a packet for that namespace is for s.
+func (c *conn) isFor(namespace []byte, s *Socket) bool {
+	c.mu.Lock() // Socket.settle may be about to write the namespace of one that waits for it
+	defer c.mu.Unlock()
+	return s.isIn(namespace)
 }
 
 // beginIntake puts the first event into the intake.

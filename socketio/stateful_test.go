@@ -97,6 +97,7 @@ const long = 95 * time.Second
 func playProgram(t *testing.T, program []byte) {
 	w := &world{t: t, program: program, joined: map[string]*visit{}, sockets: map[string]*witness{}}
 	w.serve()
+	synctest.Wait() // what the server has started is where it stays
 	baseline := bubbled()
 	for n := 0; len(w.program) > 0 && n < 120 && !t.Failed(); n++ {
 		w.step()
@@ -349,8 +350,7 @@ func (w *world) finish(baseline int) {
 	w.bursts.Wait()
 	w.settled()
 	if n := bubbled(); n != baseline {
-		buf := make([]byte, 1<<20)
-		w.failf("%d goroutines are left:\n%s", n-baseline, buf[:runtime.Stack(buf, true)])
+		w.failf("%d goroutines are left:\n%s", n-baseline, stacks())
 	}
 	if err := w.server.Shutdown(context.Background()); err != nil {
 		w.failf("shutdown: %v", err)
@@ -422,10 +422,19 @@ func (w *world) settled() {
 	}
 }
 
+// stacks returns those of all goroutines, those of other tests included.
+func stacks() string {
+	for size := 1 << 20; ; size *= 2 {
+		buf := make([]byte, size)
+		if n := runtime.Stack(buf, true); n < size {
+			return string(buf[:n])
+		}
+	}
+}
+
 // bubbled counts the goroutines of this test.
 func bubbled() int {
-	buf := make([]byte, 1<<20)
-	all := string(buf[:runtime.Stack(buf, true)])
+	all := stacks()
 	header, _, _ := strings.Cut(all, "\n") // this one comes first
 	_, bubble, ok := strings.Cut(header, "synctest bubble ")
 	if !ok {
