@@ -121,33 +121,6 @@ func TestMaxSessions(t *testing.T) {
 	})
 }
 
-// Places come back whatever becomes of a handshake.
-func TestPlacesComeBack(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		f := newFixture(t, Options{
-			Limits:       Limits{MaxSessions: 1, MaxPerAddress: 1},
-			AllowRequest: func(r *http.Request) error { return errors.New("no") },
-		}, true)
-		defer f.close()
-		f.from()
-		for range 3 {
-			if status, _, _ := f.do("GET", base, "", "X-Address", "192.0.2.1:1"); status != 403 {
-				t.Errorf("%d", status)
-			}
-			for _, bad := range []string{"?EIO=4&transport=carrier", "?EIO=3&transport=polling", "?EIO=4&transport=websocket"} {
-				if status, _, _ := f.do("GET", "http://perch.test/engine.io/"+bad, "", "X-Address", "192.0.2.1:1"); status != 400 && status != 403 {
-					t.Errorf("%s: %d", bad, status)
-				}
-			}
-		}
-		synctest.Wait()
-		if n, p := f.server.places.Load(), f.server.pending.Load(); n != 0 || p != 0 || len(f.server.addresses.all) != 0 {
-			t.Errorf("%d places, %d handshakes, addresses %v", n, p, f.server.addresses.all)
-		}
-	})
-}
-
 // AllowRequest and its like may be slow; who waits for it is bounded in number and in time.
 func TestPendingHandshakes(t *testing.T) {
 	t.Parallel()

@@ -73,7 +73,7 @@ func (s *Server) passChain(chain http.Handler, w http.ResponseWriter, r *http.Re
 		}
 		e := &ConnectionError{Request: r, Code: CodeBadRequest, Message: CodeBadRequest.String(), Context: ContextMiddlewareFailure, plain: plain != nil}
 		if v := recover(); v == http.ErrAbortHandler {
-			panic(v) // net/http's own way to cut an answer short: it is for the server around us, which logs nothing
+			panic(v) // not ours: net/http defines ErrAbortHandler as a panic that its server has to see, to cut the answer short
 		} else if v != nil {
 			e.Err = fmt.Errorf("panic: %v", v)
 			s.opts.Logger.ErrorContext(r.Context(), "engineio: panic in a middleware", "panic", v, "stack", string(debug.Stack()))

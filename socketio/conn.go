@@ -325,16 +325,11 @@ func (c *conn) addressee(namespace []byte) *Socket {
 // the client connects again, because packets that it sent before it knew are no offence. Called with mu held.
 func (c *conn) find(namespace []byte) *Socket {
 	for s := c.sockets; s != nil; s = s.next {
-		if s.isIn(namespace) {
+		if string(namespace) == s.ns.name || len(namespace) == 0 && s.ns.name == "/" {
 			return s
 		}
 	}
 	return nil
-}
-
-// isIn reports whether a packet for that namespace is for s; nil stands for "/". Called with the connection's mu held.
-func (s *Socket) isIn(namespace []byte) bool {
-	return string(namespace) == s.ns.name || len(namespace) == 0 && s.ns.name == "/"
 }
 
 // socket returns the connection's socket in a namespace.

@@ -1,6 +1,7 @@
 package socketio
 
 import (
+	"bytes"
 	"sync"
 
 	"github.com/perch-go/perch/socketio/parser"
@@ -35,10 +36,11 @@ func (in *intake) event() *Event {
 	return e
 }
 
-// gather adds an event to those for the same socket, if there are some, and reports whether it could.
+// gather adds an event to those for the same socket, if there are some, and reports whether it could. Whether it is the same
+// the packets say: the socket's own namespace is for who holds mu, because Socket.settle writes it.
 func (c *conn) gather(e *Event) bool {
 	in := c.intake
-	if in.socket == nil || e.packet.Type != parser.Event || c.plain == nil && !c.isFor(e.packet.Namespace, in.socket) {
+	if in.socket == nil || e.packet.Type != parser.Event || !bytes.Equal(e.packet.Namespace, in.first.packet.Namespace) {
 		return false
 	}
 	e.queued = c.server.coarse.read()
@@ -46,13 +48,6 @@ func (c *conn) gather(e *Event) bool {
 	in.add(e)
 	c.checkIntake()
 	return true
-}
-
-// isFor reports whether a packet for that namespace is for s.
-func (c *conn) isFor(namespace []byte, s *Socket) bool {
-	c.mu.Lock() // Socket.settle may be about to write the namespace of one that waits for it
-	defer c.mu.Unlock()
-	return s.isIn(namespace)
 }
 
 // beginIntake puts the first event into the intake.

@@ -3,7 +3,6 @@ package socketio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"runtime"
@@ -98,7 +97,7 @@ func playProgram(t *testing.T, program []byte) {
 	w := &world{t: t, program: program, joined: map[string]*visit{}, sockets: map[string]*witness{}}
 	w.serve()
 	synctest.Wait() // what the server has started is where it stays
-	baseline := bubbled()
+	baseline := bubbled(t)
 	for n := 0; len(w.program) > 0 && n < 120 && !t.Failed(); n++ {
 		w.step()
 	}
@@ -349,7 +348,7 @@ func (w *world) finish(baseline int) {
 	}
 	w.bursts.Wait()
 	w.settled()
-	if n := bubbled(); n != baseline {
+	if n := bubbled(w.t); n != baseline {
 		w.failf("%d goroutines are left:\n%s", n-baseline, stacks())
 	}
 	if err := w.server.Shutdown(context.Background()); err != nil {
@@ -433,12 +432,13 @@ func stacks() string {
 }
 
 // bubbled counts the goroutines of this test.
-func bubbled() int {
+func bubbled(t *testing.T) int {
+	t.Helper()
 	all := stacks()
 	header, _, _ := strings.Cut(all, "\n") // this one comes first
 	_, bubble, ok := strings.Cut(header, "synctest bubble ")
 	if !ok {
-		panic(fmt.Sprintf("no bubble: %s", header)) // of the test's own making
+		t.Fatalf("no bubble: %s", header)
 	}
 	bubble, _, _ = strings.Cut(strings.TrimSuffix(bubble, "]:"), "]")
 	return strings.Count(all, "synctest bubble "+bubble+"]")
