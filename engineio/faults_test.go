@@ -55,9 +55,10 @@ func inLab(t *testing.T, o Options, test func(l *lab)) {
 			}
 			return "session", nil
 		}
-		l.fixture = newFixture(t, o, false)
-		l.http.ReadHeaderTimeout, l.http.IdleTimeout = 10*time.Second, 2*time.Minute
-		l.http.ErrorLog = log.New(&l.log, "", 0)
+		l.fixture = newFixture(t, o, false, func(s *http.Server) {
+			s.ReadHeaderTimeout, s.IdleTimeout = 10*time.Second, 2*time.Minute
+			s.ErrorLog = log.New(&l.log, "", 0)
+		})
 		test(l)
 		l.close()
 		if got := l.log.String(); strings.Contains(got, "panic") {

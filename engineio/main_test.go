@@ -67,7 +67,8 @@ type fixture struct {
 
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func newFixture(t *testing.T, o Options, echo bool) *fixture {
+// newFixture serves until close. What is set of the http.Server but its Handler has to be set before it serves.
+func newFixture(t *testing.T, o Options, echo bool, set ...func(*http.Server)) *fixture {
 	t.Helper()
 	f := &fixture{t: t, listener: stream.NewListener(), sessions: make(chan *recorder, 10_000), served: make(chan struct{})}
 	if o.Logger == nil {
@@ -83,6 +84,9 @@ func newFixture(t *testing.T, o Options, echo bool) *fixture {
 	}
 	f.server = server
 	f.http = &http.Server{Handler: server}
+	for _, fn := range set {
+		fn(f.http)
+	}
 	f.client = &http.Client{Transport: &http.Transport{
 		DialContext: func(context.Context, string, string) (net.Conn, error) { return f.listener.Dial() },
 	}}
